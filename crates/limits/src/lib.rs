@@ -1,0 +1,279 @@
+//! Every limit of Sockeye, with its reason. A queue, a buffer, a name, a time-out: if it has a bound, the bound is here.
+//!
+//! Constants are what the program enforces; where an operator may choose another value, the constant is the default and the
+//! configuration (`sockeye config`) names its range.
+
+use std::time::Duration;
+
+/// One binary kilobyte.
+pub const KIB: usize = 1024;
+/// One binary megabyte.
+pub const MIB: usize = 1024 * KIB;
+
+// ---------------------------------------------------------------------------------------------- names
+
+/// Longest name of an application, in bytes: it is one DNS label (RFC 1035 section 2.3.4), as Drogue Cloud demands a host name.
+pub const APPLICATION_NAME: usize = 63;
+/// Longest name of a device, in bytes (compat/drogue.md 4.2: 255).
+pub const DEVICE_NAME: usize = 255;
+/// Longest channel, in bytes. It is the CloudEvents `subject`; as long as a device name, so that an MQTT topic fits.
+pub const CHANNEL_NAME: usize = 255;
+/// Longest user name, in bytes (an e-mail address is at most 254).
+pub const USER_NAME: usize = 254;
+/// Longest `group_id`, in bytes: together with the application and a hash it fits into a Kafka group name of 255.
+pub const GROUP_ID: usize = 128;
+/// Names that are routes on the shared port and thus no application's (compat/README.md).
+pub const RESERVED_APPLICATION_NAMES: &[&str] = &[
+    "session",
+    "api",
+    "v1",
+    "v5.0",
+    "kafka-ws",
+    "console",
+    "metrics",
+    "healthz",
+    "readyz",
+    "auth",
+    ".well-known",
+];
+
+// ---------------------------------------------------------------------------------------------- events
+
+/// Largest payload of one event, in bytes (compat/drogue.md 5.1: a body over 64 KiB is refused with 413).
+pub const EVENT_PAYLOAD: usize = 64 * KIB;
+/// Largest batch (`application/cloudevents-batch+json`), in bytes: one group commit's worth.
+pub const EVENT_BATCH: usize = MIB;
+/// Most events in one batch: bounds the work done for one request at about 2 ms.
+pub const EVENTS_PER_BATCH: usize = 10_000;
+/// Longest value of one attribute or extension, in bytes: attributes are for routing, payloads for content.
+pub const ATTRIBUTE_VALUE: usize = 4 * KIB;
+/// Most extension attributes of one event a device may send: bounds the header block of a record.
+pub const EXTENSIONS: usize = 32;
+/// Most extension attributes of one event that is read: a foreign producer's record may carry more than a device may send, but
+/// each name is compared with those before it.
+pub const EXTENSIONS_READ: usize = 256;
+/// Deepest nesting of arrays and objects in a JSON payload: `serde_json`, which most Rust clients read with, stops at 127; seven
+/// levels are left for the envelopes a payload is delivered in. (The validator keeps one bit per level in a `u128`.)
+pub const JSON_DEPTH: u32 = 120;
+
+// ---------------------------------------------------------------------------------------------- WebSocket
+
+/// Largest message a client may send, in bytes (compat/drogue.md 1.7: 65,536; a refreshed token is about 2 KiB).
+pub const WS_INBOUND_MESSAGE: usize = 64 * KIB;
+/// Longest payload of a control frame, in bytes (RFC 6455 section 5.5).
+pub const WS_CONTROL_PAYLOAD: usize = 125;
+/// Longest close reason, in bytes: a control payload less the two bytes of the code (RFC 6455 section 5.5.1).
+pub const WS_CLOSE_REASON: usize = WS_CONTROL_PAYLOAD - 2;
+/// Time between pings (compat/drogue.md 1.7: 5 s; `drg stream` refreshes its token only when a frame arrives).
+pub const WS_PING_INTERVAL: Duration = Duration::from_secs(5);
+/// A peer that gave no sign of life for this long is dead (compat/drogue.md 1.7: 10 s).
+pub const WS_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that does not take its close frame within this time is reset (DESIGN.md contract 7).
+pub const WS_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A peer that takes nothing of what waits for it is closed after this time. Longer than the time-out of a silent one: a
+/// Ping behind a backlog is no proof of death, and a kernel that holds megabytes tells late that some were read.
+pub const WS_STALL: Duration = Duration::from_mins(1);
+/// Bytes that the kernel holds for one client that does not read (it counts twice as much): enough for 5 MB/s at 50 ms.
+pub const SEND_BUFFER: usize = 256 * KIB;
+/// Bytes asked for in one read from a client: clients send little.
+pub const WS_READ_BUFFER: usize = 4 * KIB;
+/// Orders that wait for the shard of a core; who gives more waits.
+pub const SHARD_ORDERS: usize = 256;
+/// Sockets that a lane writes to before others have their turn: about 0.3 ms.
+pub const WRITES_PER_TURN: usize = 64;
+/// Memory for the newest events of all topics together, so that slow and returning readers need no engine.
+pub const TAIL_BYTES: usize = 64 * MIB;
+/// Of that for one topic: one application leaves room for the others.
+pub const TAIL_BYTES_PER_TOPIC: usize = 16 * MIB;
+/// Batches of one topic in memory: bounds the small ones, whose bytes count little.
+pub const TAIL_SEGMENTS: usize = 16 * KIB;
+/// A topic that nobody reads is kept for clients that come back after an interruption.
+pub const TOPIC_LINGER: Duration = Duration::from_mins(1);
+
+/// Batches of the log that one connection takes before its socket and other connections have their turn: a selection that
+/// matches nothing must not keep a core to itself.
+pub const BATCHES_PER_TURN: u32 = 8;
+/// Most bytes joined into one write: 32 frames of 500 bytes cost 0.23 us each, more gain nothing (DESIGN.md cost model).
+pub const WS_WRITE_CHUNK: usize = 64 * KIB;
+/// Shortest frame that is compressed, in bytes: of a shorter one at most a sixth is saved, and it fits a packet anyway.
+pub const WS_DEFLATE_LEAST: usize = 128;
+
+// ---------------------------------------------------------------------------------------------- log
+
+/// Most bytes of records that wait for the writer, over all topics; a full queue answers 503 with `Retry-After`.
+pub const APPEND_QUEUE_BYTES: usize = 64 * MIB;
+/// Most bytes of records of one topic that wait for the writer: one application's flood leaves room for the others.
+pub const APPEND_QUEUE_BYTES_PER_TOPIC: usize = 16 * MIB;
+/// Most append calls that wait for the writer: bounds the small ones, whose bytes count little.
+pub const APPEND_QUEUE_CALLS: usize = 16 * KIB;
+/// Most bytes of records in one commit: keeps one transaction under about 50 ms.
+pub const COMMIT_BYTES: usize = 8 * MIB;
+/// Most records removed by retention in one step, between two commits: a step stays about as short as a commit.
+pub const TRIM_STEP_RECORDS: usize = 2_000;
+/// Most records in one answer of `read`.
+pub const READ_RECORDS: usize = 1_000;
+/// Most bytes in one answer of `read` (the first record is given whatever its size).
+pub const READ_BYTES: usize = MIB;
+/// Commits that a topic keeps in memory for its followers; a follower that falls behind reads on from the file.
+pub const FOLLOW_QUEUE_BATCHES: usize = 64;
+/// Bytes of records that a topic keeps in memory for its followers: as much as one `read` gives.
+pub const FOLLOW_QUEUE_BYTES: usize = MIB;
+/// Bytes of records that all topics together keep in memory for their followers.
+pub const FOLLOW_QUEUES_BYTES: usize = 64 * MIB;
+/// Threads that read the SQLite file: reads come mostly from the page cache, two keep both cores of a small machine busy.
+pub const SQLITE_READERS: usize = 2;
+/// Reads that wait for a reader thread.
+pub const SQLITE_READ_QUEUE: usize = KIB;
+/// Jobs of the registry that wait for the SQLite writer: each is small, a commit takes hundreds of them.
+pub const SQLITE_JOB_QUEUE: usize = KIB;
+/// Jobs of the registry in one commit: keeps it short for the appends beside them.
+pub const SQLITE_JOBS_PER_COMMIT: usize = 256;
+/// Bytes that a topic may append before it is the next one's turn.
+pub const APPEND_TURN_BYTES: usize = 64 * KIB;
+/// Bytes of records in one row of the SQLite file: a row is read whole, and retention removes whole rows.
+pub const SQLITE_CHUNK_BYTES: usize = 64 * KIB;
+/// Page of the SQLite file, in bytes: 8 KiB took batches of 30 KB fastest of 4, 8 and 16 KiB.
+pub const SQLITE_PAGE: usize = 8 * KIB;
+/// Page cache of each connection to the SQLite file.
+pub const SQLITE_CACHE: usize = 16 * MIB;
+/// Bytes in the write-ahead log after which it is written back to the SQLite file.
+pub const SQLITE_CHECKPOINT: usize = 16 * MIB;
+/// Bytes in the write-ahead log after which readers wait for the moment that it takes to empty it.
+pub const SQLITE_WAL: usize = 64 * MIB;
+/// Pages that a backup copies between two reports of its progress: 2 MiB.
+pub const BACKUP_STEP_PAGES: i32 = 256;
+/// Topics that retention looks at in one step: 1,000 cost about 30 us.
+pub const TRIM_STEP_TOPICS: usize = 1_000;
+/// Time between two steps of retention while nothing is appended.
+pub const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+/// Time that retention rests after it failed, because of a damaged page for example: appends go on meanwhile.
+pub const TRIM_RETRY: Duration = Duration::from_mins(1);
+/// Part of its size by which a topic may exceed it before it is trimmed while much is appended: small steps cost more.
+pub const TRIM_SLACK: u64 = 8;
+/// Rows of records in the SQLite file that are not in its index by topic yet. At 1,000 topics each page of the index is
+/// written once for 32 of them; a start after a crash reads so many rows.
+pub const SQLITE_PENDING_CHUNKS: usize = 32 * KIB;
+/// A clock is trusted to tell how long the server was down when it has run for this long: time to be set by NTP.
+pub const CLOCK_SETTLES: Duration = Duration::from_hours(1);
+/// The answer of an engine is waited for this long when it is probed (DESIGN.md contract 1).
+pub const ENGINE_PROBE: Duration = Duration::from_secs(2);
+/// First pause before a log that failed under a connection is read again; each further one is twice as long.
+pub const LOG_RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Longest such pause.
+pub const LOG_RETRY_MOST: Duration = Duration::from_secs(5);
+/// A log that cannot be read for this long ends its connections (compat/drogue.md, decision 3): a broker's restart takes less.
+pub const LOG_OUTAGE: Duration = Duration::from_mins(5);
+/// What was appended before a time is asked for this long after it: by then commits that were under way are done.
+pub const UNTIL_SETTLES: Duration = Duration::from_secs(1);
+/// Longest cursor, in bytes of its text: a position in 1,000 partitions, and it fits into the head of a request.
+pub const CURSOR: usize = 16 * KIB;
+/// Default retention: what is older is removed.
+pub const RETAIN_AGE: Duration = Duration::from_hours(7 * 24);
+/// Default retention: what is beyond this size is removed, oldest first.
+pub const RETAIN_BYTES: u64 = 1024 * MIB as u64;
+/// `Retry-After` of a 503, in seconds: a full queue drains in well under that.
+pub const RETRY_AFTER_SECONDS: u64 = 1;
+
+// ---------------------------------------------------------------------------------------------- Kafka
+
+/// Threads that wait for answers of Kafka (reads, positions, topics): a call waits on the network, not on a core.
+pub const KAFKA_THREADS: usize = 4;
+/// Calls that wait for one of these threads.
+pub const KAFKA_CALLS: usize = KIB;
+/// An answer of Kafka is waited for this long: a new leader is elected in less.
+pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
+/// A record that is not acknowledged within this time is given up with 503: devices wait about as long.
+pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
+/// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.
+pub const KAFKA_TRANSACTION: Duration = Duration::from_secs(10);
+/// How long a record waits for others to share its request: what a batch costs is shared, and 1 ms is less than a sync.
+pub const KAFKA_LINGER: Duration = Duration::from_millis(1);
+/// The broker answers a fetch without records after this time; a topic that is followed anew waits for that at most.
+pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
+/// The same for one `read`, which fetches what is there.
+pub const KAFKA_READ_WAIT: Duration = Duration::from_millis(5);
+/// Bytes fetched ahead, per partition that is followed or read.
+pub const KAFKA_FETCH_AHEAD: usize = MIB;
+/// Between two looks at the topics that are followed: whether they are still the same, and have new partitions.
+pub const KAFKA_TOPIC_CHECK: Duration = Duration::from_secs(5);
+/// Followers of one topic at a time: each beyond the first needs a client of its own, with threads and connections. A node
+/// follows a topic once, however many clients it serves.
+pub const KAFKA_FOLLOWERS_OF_TOPIC: usize = 32;
+/// Topics known to be there, so that an append need not ask.
+pub const KAFKA_KNOWN_TOPICS: usize = 100_000;
+/// Parts of the retained size and age in which Kafka removes: it removes whole segments.
+pub const KAFKA_SEGMENTS: u64 = 8;
+
+// ---------------------------------------------------------------------------------------------- registry
+
+/// Largest JSON document of an application or a device, in bytes (compat/drogue.md 4.2: 65,536).
+pub const REGISTRY_DOCUMENT: usize = 64 * KIB;
+/// Most entries in one answer of a list call; more are asked for by `offset`.
+pub const REGISTRY_PAGE: usize = 1_000;
+/// Entries that the API reads at once while it streams a list: bounds what one listing holds at 100 documents, 6.4 MiB.
+pub const REGISTRY_LIST_STEP: usize = 100;
+/// Changes that wait for one listener of the registry; one that falls behind drops what it cached.
+pub const CHANGE_QUEUE: usize = KIB;
+/// Members of one application: the list is read at every authorization.
+pub const MEMBERS: usize = 1_000;
+
+// ---------------------------------------------------------------------------------------------- access
+
+/// Most access keys of one user: they are listed in one answer.
+pub const KEYS_PER_USER: usize = 1_000;
+/// Longest description of an access key, in bytes: a line or two for people.
+pub const KEY_DESCRIPTION: usize = KIB;
+/// Threads that verify slow password hashes: one core of a small machine stays free.
+pub const HASH_THREADS: usize = 1;
+/// Verifications that wait for these threads; a full queue answers 503.
+pub const HASH_QUEUE: usize = 256;
+/// Requests of one device that wait for a verification (only one of them at a time in [`HASH_QUEUE`]): as many as a device
+/// that opens many connections at once may need.
+pub const HASH_QUEUE_PER_DEVICE: usize = 64;
+/// Most hashed passwords of one device that are tried: a change of passwords needs two, a wrong password costs them all.
+pub const HASHES_PER_DEVICE: usize = 4;
+/// Successful verifications remembered, so that a device that publishes often is hashed once.
+pub const HASH_CACHE_ENTRIES: u64 = 10_000;
+/// How long a successful verification is remembered after its last use.
+pub const HASH_CACHE_TIME: Duration = Duration::from_mins(1);
+/// Highest cost accepted of a stored bcrypt hash: 14 takes about a second, more would block the pool.
+pub const BCRYPT_COST: u32 = 14;
+/// Most rounds accepted of a stored `$6$` hash, for the same reason.
+pub const SHA512_CRYPT_ROUNDS: u32 = 500_000;
+/// Longest device password, in bytes: bcrypt reads 72, plain ones may be longer.
+pub const PASSWORD: usize = KIB;
+/// Applications, and aliases of devices, remembered by the device endpoints; the registry tells when one changes.
+pub const LOGIN_CACHE_ENTRIES: u64 = 100_000;
+/// Bytes of devices remembered there: about 100,000 devices with one password each.
+pub const LOGIN_CACHE_BYTES: u64 = 64 * MIB as u64;
+
+// ---------------------------------------------------------------------------------------------- HTTP
+
+/// Largest head of a request, in bytes: a token is about 2 KiB, a `where` 4 KiB.
+pub const HTTP_HEAD: usize = 32 * KIB;
+/// Time to send the head of a request, idle time between requests included: ends slow-loris connections.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
+/// Time to send the body of a request.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// Most bytes of publish requests held at once, from their first byte to the answer: what many slow large requests can take.
+pub const INGEST_BODIES: usize = 128 * MIB;
+/// Most open connections: the machine's 20,000 file descriptors less what engines and log files need.
+pub const CONNECTIONS: usize = 19_000;
+/// Highest number of connections that may be configured: a system has 1,048,576 file descriptors for a process by default.
+pub const CONNECTIONS_CONFIGURED: usize = 1_000_000;
+/// Most open connections of the metrics listener: scrapers are few.
+pub const METRICS_CONNECTIONS: usize = 64;
+/// File descriptors that are left for engines, logs and new connections that are refused.
+pub const FILES_RESERVED: usize = 256;
+/// Connections that the kernel holds until they are accepted; clients that reconnect after a restart come all at once.
+pub const ACCEPT_BACKLOG: i32 = 4096;
+/// Accepted connections that wait for one core.
+pub const ACCEPT_QUEUE: usize = KIB;
+/// Pause after the system refused to accept (no file descriptor is left): it would refuse again at once.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Most threads that serve connections.
+pub const CORES: usize = 256;
+/// Longest `x-request-id` that is taken over, in bytes: it stands in every line of the log.
+pub const REQUEST_ID: usize = 64;
+/// Time that open requests and sockets have to end after SIGTERM.
+pub const DRAIN_TIME: Duration = Duration::from_secs(10);
