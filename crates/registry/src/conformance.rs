@@ -1,0 +1,114 @@
+//! What every engine of the registry must do, as one test for each property.
+//!
+//! An engine's tests implement [`Fixture`] and call [`registry_conformance!`](crate::registry_conformance) with a function
+//! that makes a fresh one.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `applications.rs` | documents, versions, preconditions, members, pages |
+//! | `devices.rs` | the same for devices, and the names that lead to them |
+//! | `users.rs` | users and access keys |
+//! | `groups.rs` | positions of groups |
+//! | `changes.rs` | what listeners are told, and when |
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests, which live here so that all engines can run them"
+)]
+#![allow(missing_docs, reason = "the name of a property says what it demands")]
+
+pub mod applications;
+pub mod changes;
+pub mod devices;
+pub mod groups;
+pub mod users;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use crate::{Application, Device, Preconditions, Registry};
+
+/// An engine under test, with data of its own.
+#[async_trait]
+pub trait Fixture: Send {
+    /// The engine.
+    fn registry(&self) -> &dyn Registry;
+
+    /// Stops the engine and starts it again on the same data.
+    async fn restart(&mut self);
+}
+
+/// Makes one test of each property. `$fresh` is an `async fn() -> impl Fixture`.
+#[macro_export]
+macro_rules! registry_conformance {
+    ($fresh:path) => {
+        $crate::registry_conformance! { $fresh;
+            applications: an_application_is_stored_as_given
+                names_of_applications_are_unique
+                applications_come_in_pages_by_name
+                what_changes_nothing_stores_nothing
+                versions_move_with_every_change_and_generations_with_the_spec
+                members_are_replaced_and_move_the_version
+                preconditions_of_applications_hold
+                a_deleted_application_takes_everything_with_it
+                an_application_that_is_not_there_is_not_found
+                applications_survive_a_restart,
+            devices: a_device_is_stored_as_given
+                devices_are_listed_by_application_and_name
+                devices_are_found_by_every_name
+                names_of_devices_are_unique_in_their_application
+                an_update_of_a_device_frees_and_takes_names
+                a_refused_change_of_a_device_changes_nothing
+                versions_of_devices_move
+                preconditions_of_devices_hold
+                a_device_that_is_not_there_is_not_found
+                devices_survive_a_restart,
+            users: a_user_is_made_once
+                a_key_is_stored_and_listed
+                a_key_needs_its_user_and_a_free_prefix
+                a_deleted_key_is_gone
+                users_and_keys_survive_a_restart,
+            groups: a_group_has_the_position_that_was_stored_last
+                groups_differ_by_application_name_and_selection
+                a_group_needs_its_application
+                a_deleted_group_is_gone
+                positions_survive_a_restart,
+            changes: every_change_is_told_after_it_is_stored
+                what_changed_nothing_is_not_told
+                a_change_is_stored_and_told_or_neither_if_its_caller_goes
+                a_listener_that_lags_is_told_so,
+        }
+    };
+    ($fresh:path; $($file:ident: $($property:ident)*),* $(,)?) => {
+        $($(
+            #[tokio::test]
+            async fn $property() {
+                let mut fixture = $fresh().await;
+                $crate::conformance::$file::$property(&mut fixture).await;
+            }
+        )*)*
+    };
+}
+
+// ----------------------------------------------------------------------------------------------
+
+const ANY: Preconditions = Preconditions {
+    uid: None,
+    resource_version: None,
+};
+
+fn map(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else {
+        panic!("a JSON object is wanted")
+    };
+    map
+}
+
+fn application(name: &str) -> Application {
+    Application::named(name, "owner")
+}
+
+fn device(application: &str, name: &str, spec: Value) -> Device {
+    let mut device = Device::named(application, name);
+    device.spec = map(spec);
+    device
+}

@@ -1,0 +1,24 @@
+//! Groups: what of them is durable.
+
+use jiff::Timestamp;
+use sockeye_log::Position;
+
+/// Identity of a group (DESIGN.md, words).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupId {
+    /// The application.
+    pub application: String,
+    /// The `group_id` that the client gave.
+    pub group: String,
+    /// The selection, in a canonical form; empty for the whole application.
+    pub selection: String,
+}
+
+/// A durable position: everything before it was receipted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPosition {
+    /// The low-water mark.
+    pub position: Position,
+    /// When it was stored.
+    pub stored: Timestamp,
+}

@@ -1,0 +1,175 @@
+//! What an engine offers.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sockeye_log::Position;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::{AccessKey, Application, Device, GroupId, GroupPosition, Role, User};
+
+/// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
+#[async_trait]
+pub trait Registry: Send + Sync + 'static {
+    /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
+    /// gives it as stored.
+    async fn create_application(&self, application: Application) -> Result<Application, WriteError>;
+
+    /// The application of this name.
+    async fn application(&self, name: &str) -> Result<Option<Application>, ReadError>;
+
+    /// Applications sorted by name, members included.
+    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError>;
+
+    /// Replaces labels, annotations, finalizers, spec and status of the application of this name. What changes nothing
+    /// stores nothing. `generation` grows if `spec` changed.
+    async fn update_application(&self, application: Application, pre: Preconditions)
+    -> Result<Application, WriteError>;
+
+    /// Replaces the members. The application's `resource_version` moves.
+    async fn set_members(
+        &self,
+        application: &str,
+        members: BTreeMap<String, Role>,
+        pre: Preconditions,
+    ) -> Result<Application, WriteError>;
+
+    /// Removes an application with its devices and groups. Its log is the caller's to remove.
+    async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError>;
+
+    /// Stores a new device of the application that its metadata names.
+    async fn create_device(&self, device: Device) -> Result<Device, WriteError>;
+
+    /// The device of this name.
+    async fn device(&self, application: &str, name: &str) -> Result<Option<Device>, ReadError>;
+
+    /// The device that has this name, alias, or unique user name (compat/drogue.md 5.1).
+    async fn device_by_login(&self, application: &str, login: &str) -> Result<Option<Device>, ReadError>;
+
+    /// Devices sorted by name.
+    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError>;
+
+    /// As [`Registry::update_application`].
+    async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError>;
+
+    /// Removes a device.
+    async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError>;
+
+    /// The user of this name, made if there is none. An existing one keeps its rights.
+    async fn ensure_user(&self, name: &str, admin: bool) -> Result<User, WriteError>;
+
+    /// The user of this name.
+    async fn user(&self, name: &str) -> Result<Option<User>, ReadError>;
+
+    /// Stores a new key; its user must be there.
+    async fn create_key(&self, key: AccessKey) -> Result<(), KeyError>;
+
+    /// The key of this prefix.
+    async fn key(&self, prefix: &str) -> Result<Option<AccessKey>, ReadError>;
+
+    /// The keys of a user, oldest first.
+    async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError>;
+
+    /// Removes a key; whether it was there.
+    async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError>;
+
+    /// The position of a group.
+    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError>;
+
+    /// The groups of an application, sorted.
+    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError>;
+
+    /// Makes a position durable.
+    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError>;
+
+    /// Forgets a group; whether it was there.
+    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError>;
+
+    /// Changes from now on, after they are durable. Who lags behind must drop what it remembers.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Entries to skip.
+    pub offset: usize,
+    /// Entries at most; at most [`sockeye_limits::REGISTRY_PAGE`].
+    pub limit: usize,
+}
+
+/// What must hold for a change to be stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// The uid that the resource must have.
+    pub uid: Option<Uuid>,
+    /// The version that the resource must have.
+    pub resource_version: Option<Uuid>,
+}
+
+/// Something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An application was made, changed (members included) or removed.
+    Application(String),
+    /// A device was made, changed or removed.
+    Device {
+        /// Its application.
+        application: String,
+        /// Its name.
+        device: String,
+    },
+    /// A key was made or removed.
+    Key(String),
+}
+
+/// The engine cannot be reached or cannot store; it may be able to later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry is not available: {0}")]
+pub struct Unavailable(pub String);
+
+/// Why nothing could be read.
+pub type ReadError = Unavailable;
+
+/// Why a change was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The resource, or the application of a device, is not there.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The name, or one of the aliases, is taken.
+    #[error("`{0}` is taken")]
+    Taken(String),
+    /// A precondition does not hold: the resource was changed or replaced meanwhile.
+    #[error("the {0} was changed meanwhile")]
+    Precondition(&'static str),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a key was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The user is not there.
+    #[error("there is no user `{0}`")]
+    NoUser(String),
+    /// The prefix is taken: make another key.
+    #[error("the prefix `{0}` is taken")]
+    Taken(String),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Default for Page {
+    fn default() -> Self {
+        Self {
+            offset: 0,
+            limit: sockeye_limits::REGISTRY_PAGE,
+        }
+    }
+}
