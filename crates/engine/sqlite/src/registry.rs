@@ -1,0 +1,236 @@
+//! The registry in the file: every change is one job of the writer, every question is answered by a reader.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `row.rs` | documents, times and ids as columns |
+//! | `metadata.rs` | what applications and devices have in common |
+//! | `applications.rs`, `devices.rs`, `users.rs`, `groups.rs` | the statements |
+
+mod applications;
+mod devices;
+mod groups;
+mod metadata;
+mod row;
+mod users;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use sockeye_log::Position;
+use sockeye_registry::{
+    AccessKey, Application, Change, Device, GroupId, GroupPosition, KeyError, Page, Preconditions, ReadError, Registry,
+    Role, Unavailable, User, WriteError,
+};
+use tokio::sync::broadcast;
+
+use crate::SqliteEngine;
+use row::Refusal;
+use users::NoKey;
+
+/// What a change gives, and what listeners are told once it is durable.
+type Changed<T> = (T, Option<Change>);
+
+// ----------------------------------------------------------------------------------------------
+
+#[async_trait]
+impl Registry for SqliteEngine {
+    async fn create_application(&self, application: Application) -> Result<Application, WriteError> {
+        let change = Change::Application(application.metadata.name.clone());
+        self.change(move |c| Ok((applications::create(c, application)?, Some(change))))
+            .await
+    }
+
+    async fn application(&self, name: &str) -> Result<Option<Application>, ReadError> {
+        let name = name.to_owned();
+        self.ask(move |c| applications::get(c, &name)).await
+    }
+
+    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
+        self.ask(move |c| applications::list(c, page)).await
+    }
+
+    async fn update_application(
+        &self,
+        application: Application,
+        pre: Preconditions,
+    ) -> Result<Application, WriteError> {
+        let change = Change::Application(application.metadata.name.clone());
+        self.change(move |c| {
+            let (stored, changed) = applications::update(c, application, pre)?;
+            Ok((stored, changed.then_some(change)))
+        })
+        .await
+    }
+
+    async fn set_members(
+        &self,
+        application: &str,
+        members: BTreeMap<String, Role>,
+        pre: Preconditions,
+    ) -> Result<Application, WriteError> {
+        let name = application.to_owned();
+        self.change(move |c| {
+            let (stored, changed) = applications::set_members(c, &name, members, pre)?;
+            Ok((stored, changed.then_some(Change::Application(name))))
+        })
+        .await
+    }
+
+    async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError> {
+        let name = name.to_owned();
+        self.change(move |c| Ok((applications::delete(c, &name, pre)?, Some(Change::Application(name)))))
+            .await
+    }
+
+    async fn create_device(&self, device: Device) -> Result<Device, WriteError> {
+        let change = of_device(&device.metadata.application, &device.metadata.name);
+        self.change(move |c| Ok((devices::create(c, device)?, Some(change))))
+            .await
+    }
+
+    async fn device(&self, application: &str, name: &str) -> Result<Option<Device>, ReadError> {
+        let (application, name) = (application.to_owned(), name.to_owned());
+        self.ask(move |c| devices::get(c, &application, &name)).await
+    }
+
+    async fn device_by_login(&self, application: &str, login: &str) -> Result<Option<Device>, ReadError> {
+        let (application, login) = (application.to_owned(), login.to_owned());
+        self.ask(move |c| devices::by_login(c, &application, &login)).await
+    }
+
+    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
+        let application = application.to_owned();
+        self.ask(move |c| devices::list(c, &application, page)).await
+    }
+
+    async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
+        let change = of_device(&device.metadata.application, &device.metadata.name);
+        self.change(move |c| {
+            let (stored, changed) = devices::update(c, device, pre)?;
+            Ok((stored, changed.then_some(change)))
+        })
+        .await
+    }
+
+    async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError> {
+        let (application, name) = (application.to_owned(), name.to_owned());
+        self.change(move |c| {
+            devices::delete(c, &application, &name, pre)?;
+            Ok(((), Some(of_device(&application, &name))))
+        })
+        .await
+    }
+
+    async fn ensure_user(&self, name: &str, admin: bool) -> Result<User, WriteError> {
+        let name = name.to_owned();
+        self.change(move |c| Ok((users::ensure(c, &name, admin)?, None))).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>, ReadError> {
+        let name = name.to_owned();
+        self.ask(move |c| users::get(c, &name)).await
+    }
+
+    async fn create_key(&self, key: AccessKey) -> Result<(), KeyError> {
+        let (user, prefix) = (key.user.clone(), key.prefix.clone());
+        let change = Change::Key(prefix.clone());
+        let stored = self.store(move |c| {
+            let stored = users::create_key(c, &key)?;
+            let change = stored.is_ok().then_some(change);
+            Ok((stored, change))
+        });
+        stored.await?.map_err(|reason| match reason {
+            NoKey::User => KeyError::NoUser(user),
+            NoKey::Prefix => KeyError::Taken(prefix),
+        })
+    }
+
+    async fn key(&self, prefix: &str) -> Result<Option<AccessKey>, ReadError> {
+        let prefix = prefix.to_owned();
+        self.ask(move |c| users::key(c, &prefix)).await
+    }
+
+    async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError> {
+        let user = user.to_owned();
+        self.ask(move |c| users::keys(c, &user)).await
+    }
+
+    async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError> {
+        let prefix = prefix.to_owned();
+        self.change(move |c| {
+            let deleted = users::delete_key(c, &prefix)?;
+            Ok((deleted, deleted.then_some(Change::Key(prefix))))
+        })
+        .await
+    }
+
+    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError> {
+        let group = group.clone();
+        self.ask(move |c| groups::get(c, &group)).await
+    }
+
+    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError> {
+        let application = application.to_owned();
+        self.ask(move |c| groups::list(c, &application)).await
+    }
+
+    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError> {
+        let (group, position) = (group.clone(), position.clone());
+        self.change(move |c| Ok((groups::set(c, &group, &position)?, None)))
+            .await
+    }
+
+    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError> {
+        let group = group.clone();
+        self.change(move |c| Ok((groups::delete(c, &group)?, None))).await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.listeners.subscribe()
+    }
+}
+
+impl SqliteEngine {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        Ok(self.inner.readers.run(question).await?)
+    }
+
+    /// Makes a change that rules may forbid.
+    async fn change<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let stored = self.store(move |connection| match job(connection) {
+            Ok((value, change)) => Ok((Ok(value), change)),
+            Err(Refusal::Rule(error)) => Ok((Err(error), None)),
+            Err(Refusal::Sql(error)) => Err(error),
+        });
+        stored.await?
+    }
+
+    /// Runs a job in the writer's next commit. Listeners are told before the caller is, and also if the caller is gone.
+    async fn store<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<Changed<T>> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let listeners = self.inner.listeners.clone();
+        let tell = move |(_, change): &Changed<T>| {
+            if let Some(change) = change {
+                // Without listeners there is nobody to tell.
+                let _ = listeners.send(change.clone());
+            }
+        };
+        Ok(self.inner.writer.run_then(job, tell).await?.0)
+    }
+}
+
+fn of_device(application: &str, name: &str) -> Change {
+    Change::Device {
+        application: application.to_owned(),
+        device: name.to_owned(),
+    }
+}

@@ -1,0 +1,164 @@
+//! Devices, and the names that lead to them.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sockeye_registry::{Device, DeviceSpec, Page, Preconditions, WriteError};
+
+use super::applications::{self, limit, must_have, offset};
+use super::metadata::{self, COLUMNS, Stored};
+use super::row::Refusal;
+
+const WHAT: &str = "device";
+
+pub(super) fn create(connection: &Connection, mut device: Device) -> Result<Device, Refusal> {
+    let application = must_have(connection, &device.metadata.application)?;
+    let logins = logins(&device);
+    none_taken(connection, application, &logins, None)?;
+    metadata::renew(&mut device.metadata);
+    let belongs = ("application", &application as _);
+    let id = metadata::insert(
+        connection,
+        "devices",
+        belongs,
+        &device.metadata,
+        &device.spec,
+        &device.status,
+    )?;
+    store_logins(connection, application, id, &logins)?;
+    Ok(device)
+}
+
+pub(super) fn get(connection: &Connection, application: &str, name: &str) -> rusqlite::Result<Option<Device>> {
+    let Some(id) = applications::id(connection, application)? else {
+        return Ok(None);
+    };
+    Ok(find(connection, id, name)?.map(|stored| device(application, stored)))
+}
+
+pub(super) fn by_login(connection: &Connection, application: &str, login: &str) -> rusqlite::Result<Option<Device>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM applications a JOIN device_logins l ON l.application = a.id JOIN devices r ON r.id = l.device \
+         WHERE a.name = ?1 AND l.login = ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let stored = statement
+        .query_row(params![application, login], metadata::read)
+        .optional()?;
+    Ok(stored.map(|stored| device(application, stored)))
+}
+
+pub(super) fn list(connection: &Connection, application: &str, page: Page) -> rusqlite::Result<Vec<Device>> {
+    let Some(id) = applications::id(connection, application)? else {
+        return Ok(Vec::new());
+    };
+    let sql = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = ?1 ORDER BY r.name LIMIT ?2 OFFSET ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![id, limit(page), offset(page)], metadata::read)?;
+    rows.map(|stored| stored.map(|stored| device(application, stored)))
+        .collect()
+}
+
+/// The device as it is then, and whether anything changed.
+pub(super) fn update(connection: &Connection, wanted: Device, pre: Preconditions) -> Result<(Device, bool), Refusal> {
+    let application = must_have(connection, &wanted.metadata.application)?;
+    let logins = logins(&wanted);
+    let name = wanted.metadata.application.clone();
+    let mut stored = must_find(connection, application, &wanted.metadata.name, pre)?;
+    none_taken(connection, application, &logins, Some(stored.id))?;
+    let changed = stored.update(connection, "devices", wanted.metadata, wanted.spec, wanted.status)?;
+    if changed {
+        connection
+            .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
+            .execute([stored.id])?;
+        store_logins(connection, application, stored.id, &logins)?;
+    }
+    Ok((device(&name, stored), changed))
+}
+
+pub(super) fn delete(
+    connection: &Connection,
+    application: &str,
+    name: &str,
+    pre: Preconditions,
+) -> Result<(), Refusal> {
+    let application = must_have(connection, application)?;
+    let stored = must_find(connection, application, name, pre)?;
+    connection
+        .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
+        .execute([stored.id])?;
+    connection
+        .prepare_cached("DELETE FROM devices WHERE id = ?1")?
+        .execute([stored.id])?;
+    Ok(())
+}
+
+// ----------------------------------------------------------------------------------------------
+
+/// The device, as it is seen from outside.
+fn device(application: &str, stored: Stored) -> Device {
+    let Stored {
+        mut metadata,
+        spec,
+        status,
+        ..
+    } = stored;
+    application.clone_into(&mut metadata.application);
+    Device { metadata, spec, status }
+}
+
+fn find(connection: &Connection, application: i64, name: &str) -> rusqlite::Result<Option<Stored>> {
+    let sql = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = ?1 AND r.name = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement
+        .query_row(params![application, name], metadata::read)
+        .optional()
+}
+
+fn must_find(connection: &Connection, application: i64, name: &str, pre: Preconditions) -> Result<Stored, Refusal> {
+    let stored = find(connection, application, name)?.ok_or(WriteError::NotFound(WHAT))?;
+    metadata::check(&stored.metadata, pre, WHAT)?;
+    Ok(stored)
+}
+
+/// Name, aliases and unique user names. A document that cannot be read has its name only: its device cannot log in.
+fn logins(device: &Device) -> BTreeSet<String> {
+    let spec = DeviceSpec::of(device).unwrap_or_default();
+    spec.logins()
+        .map(str::to_owned)
+        .chain([device.metadata.name.clone()])
+        .collect()
+}
+
+fn none_taken(
+    connection: &Connection,
+    application: i64,
+    logins: &BTreeSet<String>,
+    itself: Option<i64>,
+) -> Result<(), Refusal> {
+    let mut statement =
+        connection.prepare_cached("SELECT device FROM device_logins WHERE application = ?1 AND login = ?2")?;
+    for login in logins {
+        let holder: Option<i64> = statement
+            .query_row(params![application, login], |row| row.get(0))
+            .optional()?;
+        if holder.is_some() && holder != itself {
+            return Err(WriteError::Taken(login.clone()).into());
+        }
+    }
+    Ok(())
+}
+
+fn store_logins(
+    connection: &Connection,
+    application: i64,
+    device: i64,
+    logins: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached("INSERT INTO device_logins (application, login, device) VALUES (?1, ?2, ?3)")?;
+    for login in logins {
+        statement.execute(params![application, login, device])?;
+    }
+    Ok(())
+}

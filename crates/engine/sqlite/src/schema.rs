@@ -1,0 +1,244 @@
+//! The tables of the file, and how a file of an earlier release becomes one of this.
+//!
+//! `PRAGMA application_id` says that a file is Sockeye's, `PRAGMA user_version` how many of the [`STEPS`] it has taken.
+//! A release that changes a table adds a step; steps that were released never change. All missing steps are taken in one
+//! transaction.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// `PRAGMA application_id` of the file: "Sock".
+pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
+
+/// What makes a file of version n one of version n + 1.
+pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY]];
+
+/// Topics and their records.
+///
+/// Offsets are given once for all topics, so that rows are only ever added at the right edge of the tree, however many topics
+/// a commit has. They are ordered, not dense, within a topic.
+const LOG: &str = "
+CREATE TABLE topics (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+    name          TEXT UNIQUE,        -- the application; NULL: deleted, its records are being removed
+    incarnation   INTEGER NOT NULL,   -- random
+    retain_age    INTEGER NOT NULL,   -- milliseconds
+    retain_bytes  INTEGER NOT NULL,
+    oldest        INTEGER NOT NULL,   -- records with lower offsets are gone, or about to go
+    indexed_bytes INTEGER NOT NULL    -- size of its chunks that are in chunk_index
+) STRICT;
+
+-- Records of one topic and one commit: those of one or several appends, up to 64 KiB or one record.
+CREATE TABLE chunks (
+    first         INTEGER PRIMARY KEY, -- offset of its first record; the others follow without gap
+    topic         INTEGER NOT NULL,
+    count         INTEGER NOT NULL,    -- records
+    bytes         INTEGER NOT NULL,    -- size of headers and payloads
+    time          INTEGER NOT NULL,    -- append time, microseconds since 1970; never lower than that of an earlier chunk
+    mark          INTEGER NOT NULL,    -- what retention reckons ages with, milliseconds (clock.rs)
+    records       BLOB NOT NULL        -- chunk.rs
+) STRICT;
+
+-- The chunks of a topic, but for those that came after the newest entry (index.rs).
+CREATE TABLE chunk_index (
+    topic         INTEGER NOT NULL,
+    first         INTEGER NOT NULL,
+    PRIMARY KEY (topic, first)
+) STRICT, WITHOUT ROWID;
+
+-- When the server was down; what is older than all chunks is forgotten.
+CREATE TABLE pauses (
+    mark          INTEGER PRIMARY KEY, -- of the first moment after it
+    length        INTEGER NOT NULL     -- milliseconds
+) STRICT;
+";
+
+/// Applications, devices, users, keys, positions of groups.
+///
+/// What is said to be JSON is text. Times are nanoseconds since 1970. Who removes a row removes what belongs to it.
+const REGISTRY: &str = "
+CREATE TABLE applications (
+    id               INTEGER PRIMARY KEY,
+    name             TEXT NOT NULL UNIQUE,
+    uid              TEXT NOT NULL,         -- UUID, never used twice
+    created          INTEGER NOT NULL,
+    generation       INTEGER NOT NULL,      -- changes of spec
+    resource_version TEXT NOT NULL,         -- UUID, another one after every change
+    deleted          INTEGER,               -- NULL: it is not being deleted
+    finalizers       TEXT NOT NULL,         -- JSON array
+    labels           TEXT NOT NULL,         -- JSON object
+    annotations      TEXT NOT NULL,         -- JSON object
+    spec             TEXT NOT NULL,         -- JSON object
+    status           TEXT NOT NULL,         -- JSON object
+    owner            TEXT NOT NULL,         -- name of a user
+    members          TEXT NOT NULL DEFAULT '{}' -- JSON object: roles by name of the user
+) STRICT;
+
+-- As applications.
+CREATE TABLE devices (
+    id               INTEGER PRIMARY KEY,
+    application      INTEGER NOT NULL,
+    name             TEXT NOT NULL,
+    uid              TEXT NOT NULL,
+    created          INTEGER NOT NULL,
+    generation       INTEGER NOT NULL,
+    resource_version TEXT NOT NULL,
+    deleted          INTEGER,
+    finalizers       TEXT NOT NULL,
+    labels           TEXT NOT NULL,
+    annotations      TEXT NOT NULL,
+    spec             TEXT NOT NULL,         -- holds the credentials
+    status           TEXT NOT NULL,
+    UNIQUE (application, name)
+) STRICT;
+
+-- Every name that leads to a device: its own, aliases, unique user names.
+CREATE TABLE device_logins (
+    application      INTEGER NOT NULL,
+    login            TEXT NOT NULL,
+    device           INTEGER NOT NULL,
+    PRIMARY KEY (application, login)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX logins_of_device ON device_logins (device);
+
+CREATE TABLE users (
+    id               INTEGER PRIMARY KEY,
+    name             TEXT NOT NULL UNIQUE,
+    uid              TEXT NOT NULL,         -- UUID
+    admin            INTEGER NOT NULL       -- 1: may do everything
+) STRICT;
+
+CREATE TABLE access_keys (
+    id               INTEGER PRIMARY KEY,
+    prefix           TEXT NOT NULL UNIQUE,  -- the public id
+    hash             TEXT NOT NULL,         -- SHA3-512 of the key, hex
+    user             INTEGER NOT NULL,
+    created          INTEGER NOT NULL,
+    description      TEXT
+) STRICT;
+
+CREATE INDEX keys_of_user ON access_keys (user);
+
+CREATE TABLE group_positions (
+    application      INTEGER NOT NULL,
+    group_id         TEXT NOT NULL,
+    selection        TEXT NOT NULL,
+    incarnation      INTEGER NOT NULL,      -- of the topic, its 64 bits
+    offsets          TEXT NOT NULL,         -- JSON array of [partition, next offset]
+    stored           INTEGER NOT NULL,
+    PRIMARY KEY (application, group_id, selection)
+) STRICT, WITHOUT ROWID;
+";
+
+// ----------------------------------------------------------------------------------------------
+
+/// What a file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing is in it yet.
+    Empty,
+    /// A file of Sockeye that has taken this many steps.
+    Ours(usize),
+    /// Some other SQLite file.
+    Foreign,
+}
+
+/// Looks at what a file is.
+pub(crate) fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if number("PRAGMA application_id")? == i64::from(APPLICATION_ID) {
+        Ok(Kind::Ours(number("PRAGMA user_version")? as usize))
+    } else if number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        Ok(Kind::Empty)
+    } else {
+        Ok(Kind::Foreign)
+    }
+}
+
+/// Takes the steps after the first `taken`, all or none.
+pub(crate) fn migrate(connection: &mut Connection, taken: usize, steps: &[&[&str]]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for sql in steps.iter().skip(taken).copied().flatten() {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sockeye_log::{Log as _, NewRecord, ReadLimit, Retention, Topic};
+
+    use super::*;
+    use crate::{OpenError, Options, SqliteEngine};
+
+    /// The steps of a later release.
+    const LATER: &[&[&str]] = &[
+        &[LOG, REGISTRY],
+        &["ALTER TABLE topics ADD COLUMN colour TEXT"],
+        &[
+            "CREATE TABLE shelves (name TEXT) STRICT",
+            "INSERT INTO shelves VALUES ('one')",
+        ],
+    ];
+    /// One that fails in its last statement.
+    const FAILING: &[&[&str]] = &[
+        &[LOG, REGISTRY],
+        &[
+            "CREATE TABLE shelves (name TEXT) STRICT",
+            "INSERT INTO nowhere VALUES (1)",
+        ],
+    ];
+
+    async fn records(path: &Path, steps: &[&[&str]]) -> Result<usize, OpenError> {
+        let engine = SqliteEngine::open_with(path, Options::default(), steps)?;
+        let topic = Topic::events_of("garden");
+        engine.create_topic(&topic, Retention::default()).await.unwrap();
+        let record = NewRecord {
+            headers: sockeye_event::Headers::default(),
+            payload: None,
+        };
+        engine.append(&topic, vec![record]).await.unwrap();
+        let oldest = engine.span(&topic).await.unwrap().oldest;
+        let batch = engine.read(&topic, &oldest, ReadLimit::default()).await.unwrap();
+        engine.close().await;
+        Ok(batch.records.len())
+    }
+
+    fn kind_of(path: &Path) -> Kind {
+        kind(&Connection::open(path).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_older_file_is_migrated_and_keeps_its_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sockeye.db");
+        assert_eq!(records(&path, STEPS).await.unwrap(), 1);
+        assert_eq!(kind_of(&path), Kind::Ours(1));
+        assert_eq!(records(&path, LATER).await.unwrap(), 2);
+        assert_eq!(kind_of(&path), Kind::Ours(3));
+        assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
+        let refused = records(&path, STEPS).await.unwrap_err();
+        assert!(
+            matches!(refused, OpenError::Newer { found: 3, known: 1, .. }),
+            "{refused}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sockeye.db");
+        assert_eq!(records(&path, STEPS).await.unwrap(), 1);
+        let refused = records(&path, FAILING).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("cannot be used") && refused.contains("nowhere"),
+            "{refused}"
+        );
+        assert_eq!(kind_of(&path), Kind::Ours(1));
+        assert_eq!(records(&path, LATER).await.unwrap(), 2);
+    }
+}
