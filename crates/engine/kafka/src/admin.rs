@@ -1,0 +1,292 @@
+//! Topics: made, removed, described, trimmed.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    admin::{AdminOptions, NewTopic, TopicReplication},
+    error::KafkaError,
+    topic_partition_list::{Offset as ListOffset, TopicPartitionList},
+    types::RDKafkaErrorCode as Code,
+};
+use sockeye_limits as limits;
+use sockeye_log::{Incarnation, ReadError, Retention, Topic, Unavailable};
+
+use crate::{
+    KafkaOptions,
+    bounds::{Bounds, Partition},
+    client::Admin,
+    native::{AdminHandle, Isolation, Offset, TopicInfo},
+    topic_name,
+};
+
+/// What can be asked of topics. Calls that are not `async` block.
+#[derive(Clone)]
+pub(crate) struct Topics {
+    admin: Arc<Admin>,
+    handle: AdminHandle,
+    partitions: i32,
+    replicas: i32,
+}
+
+/// Kafka's number for "as the broker is configured".
+const DEFAULT: i32 = -1;
+
+// ----------------------------------------------------------------------------------------------
+
+impl Topics {
+    pub(crate) fn new(admin: Admin, options: &KafkaOptions) -> Self {
+        let admin = Arc::new(admin);
+        Self {
+            handle: AdminHandle(admin.clone()),
+            admin,
+            partitions: options.partitions.map_or(DEFAULT, i32::from),
+            replicas: options.replicas.map_or(DEFAULT, i32::from),
+        }
+    }
+
+    /// Makes a topic; `false` if it is there already.
+    pub(crate) async fn create(&self, name: &str) -> Result<bool, Unavailable> {
+        let replication = TopicReplication::Fixed(self.replicas);
+        // Append time, so that positions by time hold whatever clocks producers have.
+        let topic = NewTopic::new(name, self.partitions, replication).set("message.timestamp.type", "LogAppendTime");
+        let answer = self.admin.create_topics([&topic], &options()).await;
+        match one(answer.map(|topics| {
+            topics
+                .into_iter()
+                .map(|topic| topic.map(|_| ()).map_err(|(_, code)| code))
+        })) {
+            Ok(()) => Ok(true),
+            Err(Code::TopicAlreadyExists) => Ok(false),
+            Err(code) => Err(unavailable("make a topic", code)),
+        }
+    }
+
+    /// Removes a topic; one that is not there is no error.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), Unavailable> {
+        let answer = self.admin.delete_topics(&[name], &options()).await;
+        match one(answer.map(|topics| {
+            topics
+                .into_iter()
+                .map(|topic| topic.map(|_| ()).map_err(|(_, code)| code))
+        })) {
+            Ok(()) | Err(Code::UnknownTopicOrPartition) => Ok(()),
+            Err(code) => Err(unavailable("remove a topic", code)),
+        }
+    }
+
+    /// Removes the records before these offsets.
+    pub(crate) async fn delete_records(&self, name: &str, before: &[(u32, u64)]) -> Result<(), Unavailable> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in before {
+            let offset = ListOffset::Offset(offset.cast_signed());
+            list.add_partition_offset(name, partition.cast_signed(), offset)
+                .map_err(|error| Unavailable(error.to_string()))?;
+        }
+        let answer = self.admin.delete_records(&list, &options()).await;
+        let answer = answer.map_err(|error| Unavailable(format!("Kafka did not remove records: {error}")))?;
+        for partition in answer.elements() {
+            if let Err(error) = partition.error() {
+                return Err(Unavailable(format!("Kafka did not remove records: {error}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets how long a topic keeps its records. Kafka counts bytes by partition.
+    pub(crate) fn retain(&self, name: &str, partitions: usize, retention: Retention) -> Result<(), Unavailable> {
+        let settings = retention_settings(partitions, retention);
+        let answer = self.handle.configure(name, &settings, limits::KAFKA_ANSWER);
+        answer.map_err(|code| unavailable("configure a topic", code))
+    }
+
+    /// What Kafka says of a topic; `None` if it is not there.
+    pub(crate) fn describe(&self, name: &str) -> Result<Option<TopicInfo>, Unavailable> {
+        self.describe_all(&[name]).map(|mut topics| topics.pop().flatten())
+    }
+
+    /// As [`Topics::describe`], of several topics.
+    pub(crate) fn describe_all(&self, names: &[&str]) -> Result<Vec<Option<TopicInfo>>, Unavailable> {
+        let answer = self.handle.describe(names, limits::KAFKA_ANSWER);
+        answer.map_err(|code| unavailable("describe a topic", code))
+    }
+
+    /// Where the topic begins and ends.
+    pub(crate) fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {
+        let name = topic_name::of(topic);
+        let info = self.describe(&name)?.ok_or_else(|| ReadError::NoTopic(topic.clone()))?;
+        let oldest = self.offsets(topic, &name, &info.partitions, Offset::Oldest, Isolation::Stored)?;
+        let end = self.offsets(topic, &name, &info.partitions, Offset::End, Isolation::Stored)?;
+        let partitions = info.partitions.iter().zip(oldest.into_iter().zip(end));
+        Ok(Bounds {
+            incarnation: incarnation(&info),
+            partitions: partitions
+                .map(|(number, (oldest, end))| Partition {
+                    number: number.unsigned_abs(),
+                    oldest: oldest.unwrap_or(0),
+                    end: end.unwrap_or(0),
+                })
+                .collect(),
+        })
+    }
+
+    /// The bounds with an end before which everything is committed or aborted; `None` while a transaction is open before the
+    /// end they have.
+    pub(crate) fn decided(&self, topic: &Topic, bounds: &Bounds) -> Result<Option<Bounds>, ReadError> {
+        let numbers: Vec<i32> = bounds.partitions.iter().map(|p| p.number.cast_signed()).collect();
+        let ends = self.offsets(
+            topic,
+            &topic_name::of(topic),
+            &numbers,
+            Offset::End,
+            Isolation::Committed,
+        )?;
+        let mut decided = bounds.clone();
+        for (partition, end) in decided.partitions.iter_mut().zip(ends) {
+            match end {
+                // A marker that came since is before the end too.
+                Some(end) if end >= partition.end => partition.end = end,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(decided))
+    }
+
+    /// The first offset of each partition with a record of this time (in ms since 1970) or later.
+    pub(crate) fn offsets_at(
+        &self,
+        topic: &Topic,
+        bounds: &Bounds,
+        millis: i64,
+    ) -> Result<Vec<Option<u64>>, ReadError> {
+        let numbers: Vec<i32> = bounds.partitions.iter().map(|p| p.number.cast_signed()).collect();
+        self.offsets(
+            topic,
+            &topic_name::of(topic),
+            &numbers,
+            Offset::At(millis),
+            Isolation::Stored,
+        )
+    }
+
+    /// Whether a broker answers.
+    pub(crate) fn probe(&self, time: Duration) -> Result<(), Unavailable> {
+        self.handle
+            .probe(time)
+            .map_err(|code| unavailable("describe itself", code))
+    }
+
+    fn offsets(
+        &self,
+        topic: &Topic,
+        name: &str,
+        partitions: &[i32],
+        which: Offset,
+        isolation: Isolation,
+    ) -> Result<Vec<Option<u64>>, ReadError> {
+        let deadline = Instant::now() + limits::KAFKA_ANSWER;
+        loop {
+            match self
+                .handle
+                .offsets(name, partitions, which, isolation, limits::KAFKA_ANSWER)
+            {
+                Ok(offsets) => return Ok(offsets),
+                Err(code) if is_unknown_topic(code) => return Err(ReadError::NoTopic(topic.clone())),
+                // The leader moves, or does not know yet that it leads: the client looks who it is.
+                Err(Code::NotLeaderForPartition | Code::LeaderNotAvailable) if Instant::now() < deadline => {
+                    self.admin.inner().fetch_metadata(Some(name), limits::KAFKA_ANSWER).ok();
+                }
+                Err(code) => return Err(unavailable("tell a topic's offsets", code).into()),
+            }
+        }
+    }
+}
+
+/// The identity of a topic: Kafka gives each that is made an id of 128 random bits.
+pub(crate) fn incarnation(info: &TopicInfo) -> Incarnation {
+    Incarnation(info.id.0 ^ info.id.1)
+}
+
+/// Whether it says that there is no such topic, or no longer.
+pub(crate) fn is_unknown_topic(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId
+    )
+}
+
+pub(crate) fn unavailable(what: &str, code: Code) -> Unavailable {
+    Unavailable(format!("Kafka does not {what}: {code}"))
+}
+
+/// Records go in whole segments, so segments are parts of what is kept. Kafka refuses segments below 1 MiB.
+fn retention_settings(partitions: usize, retention: Retention) -> [(&'static str, String); 4] {
+    const SMALLEST_SEGMENT: u64 = limits::MIB as u64;
+    const LARGEST_SEGMENT: u64 = 1024 * limits::MIB as u64;
+    const SHORTEST_SEGMENT: u128 = 1_000;
+    let bytes = (retention.bytes / partitions.max(1) as u64).min(i64::MAX as u64);
+    let age = retention.age.as_millis().min(i64::MAX as u128);
+    let segment = (bytes / limits::KAFKA_SEGMENTS).clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT);
+    let segment_age = (age / u128::from(limits::KAFKA_SEGMENTS)).max(SHORTEST_SEGMENT);
+    [
+        ("retention.bytes", bytes.to_string()),
+        ("retention.ms", age.to_string()),
+        ("segment.bytes", segment.to_string()),
+        ("segment.ms", segment_age.to_string()),
+    ]
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(limits::KAFKA_ANSWER))
+        .operation_timeout(Some(limits::KAFKA_ANSWER))
+}
+
+/// The one answer to a question about one topic.
+fn one(answer: Result<impl Iterator<Item = Result<(), Code>>, KafkaError>) -> Result<(), Code> {
+    match answer {
+        Ok(mut answers) => answers.next().unwrap_or(Err(Code::Fail)),
+        Err(error) => Err(error.rdkafka_error_code().unwrap_or(Code::Fail)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_is_by_partition_and_in_segments() {
+        let check = |partitions, age, bytes, expected: [&str; 4]| {
+            let settings = retention_settings(partitions, Retention { age, bytes });
+            assert_eq!(settings.map(|(_, value)| value), expected);
+        };
+        let default = Retention::default();
+        let days = default.age;
+        check(
+            1,
+            days,
+            default.bytes,
+            ["1073741824", "604800000", "134217728", "75600000"],
+        );
+        check(
+            3,
+            days,
+            default.bytes,
+            ["357913941", "604800000", "44739242", "75600000"],
+        );
+        check(1, Duration::from_secs(1), 10, ["10", "1000", "1048576", "1000"]);
+        check(
+            1,
+            Duration::MAX,
+            u64::MAX,
+            [
+                "9223372036854775807",
+                "9223372036854775807",
+                "1073741824",
+                "1152921504606846975",
+            ],
+        );
+    }
+}

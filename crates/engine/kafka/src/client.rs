@@ -1,0 +1,135 @@
+//! The kinds of clients of librdkafka, and where their log lines go.
+//!
+//! Each client has threads and connections of its own, so there are few: one for topics, one or two that produce, one per
+//! thread that reads, and one or few that follow.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    admin::AdminClient,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::KafkaError,
+    producer::{DeliveryResult, ProducerContext, ThreadedProducer},
+};
+use sockeye_limits as limits;
+
+use crate::{KafkaOptions, OptionsError, append::Delivery};
+
+/// What librdkafka says, as log lines of Sockeye.
+pub(crate) struct Context;
+
+pub(crate) type Admin = AdminClient<Context>;
+pub(crate) type Consumer = BaseConsumer<Context>;
+pub(crate) type Producer = ThreadedProducer<Context>;
+
+// ----------------------------------------------------------------------------------------------
+
+/// For topics and positions.
+pub(crate) fn admin(options: &KafkaOptions) -> Result<Admin, OptionsError> {
+    let mut config = common(options);
+    // The crate never takes log lines of this client from their queue. The other clients say the same of the brokers.
+    config.set_log_level(RDKafkaLogLevel::Emerg);
+    config.create_with_context(Context).map_err(wrong)
+}
+
+/// Acknowledged by all in-sync replicas, each record stored once and in order. With an id: in transactions.
+pub(crate) fn producer(options: &KafkaOptions, transactional_id: Option<&str>) -> Result<Producer, OptionsError> {
+    let mut config = common(options);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("allow.auto.create.topics", "false")
+        .set("linger.ms", millis(limits::KAFKA_LINGER))
+        .set("message.timeout.ms", millis(limits::KAFKA_DELIVERY))
+        // Topics are known to be there before anything is sent: one that is unknown was removed.
+        .set("topic.metadata.propagation.max.ms", millis(limits::KAFKA_ANSWER))
+        // What waits is bounded by admission; this is the bound behind it.
+        .set(
+            "queue.buffering.max.kbytes",
+            (2 * limits::APPEND_QUEUE_BYTES / limits::KIB).to_string(),
+        )
+        .set("queue.buffering.max.messages", "0");
+    if let Some(id) = transactional_id {
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", millis(limits::KAFKA_TRANSACTION));
+    }
+    config.create_with_context(Context).map_err(wrong)
+}
+
+/// Sees what is committed; `wait` is how long the broker may hold back an answer without records.
+pub(crate) fn consumer(options: &KafkaOptions, wait: Duration) -> Result<Arc<Consumer>, OptionsError> {
+    let mut config = common(options);
+    config
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "error")
+        .set("auto.commit.enable", "false")
+        .set("allow.auto.create.topics", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", millis(wait))
+        .set("fetch.error.backoff.ms", millis(limits::KAFKA_FETCH_WAIT))
+        .set("fetch.queue.backoff.ms", millis(limits::KAFKA_READ_WAIT))
+        .set("fetch.message.max.bytes", limits::KAFKA_FETCH_AHEAD.to_string())
+        .set(
+            "queued.max.messages.kbytes",
+            (limits::KAFKA_FETCH_AHEAD / limits::KIB).to_string(),
+        );
+    config.create_with_context(Context).map(Arc::new).map_err(wrong)
+}
+
+fn common(options: &KafkaOptions) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in &options.properties {
+        config.set(name, value);
+    }
+    config
+        .set("client.id", "sockeye")
+        .set("bootstrap.servers", &options.bootstrap);
+    // A broker that comes back is used again soon.
+    config.set("reconnect.backoff.max.ms", "1000");
+    config
+}
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
+fn wrong(error: KafkaError) -> OptionsError {
+    match error {
+        KafkaError::ClientConfig(_, why, name, _) => OptionsError(format!("`{name}`: {why}")),
+        error => OptionsError(error.to_string()),
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::warn!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                tracing::info!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(target: "librdkafka", facility, "{message}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+        let code = result.as_ref().err().and_then(|(error, _)| error.rdkafka_error_code());
+        delivery.done(code);
+    }
+}

@@ -1,0 +1,371 @@
+//! Followers, and the watch over the topics they follow.
+//!
+//! A client of librdkafka reads a partition at most once, but any number of topics: followers of different topics share a
+//! client, a second follower of a topic is given another. One thread, the watch, takes the clients' log lines, ends what
+//! followers leave, and looks whether topics are still the same and have new partitions.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use rdkafka::consumer::Consumer as _;
+use sockeye_limits as limits;
+use sockeye_log::{Batch, Follow, Incarnation, Position, ReadError, Topic, Unavailable};
+
+use crate::{
+    KafkaOptions,
+    admin::{Topics, incarnation, unavailable},
+    client::{self, Consumer},
+    native::{Fetched, Queue, TopicHandle},
+    pool::Pool,
+    read::is_gone,
+    record, topic_name,
+};
+
+/// All followers.
+pub(crate) struct Follows {
+    shared: Arc<Shared>,
+    watch: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    options: KafkaOptions,
+    topics: Topics,
+    /// Clients of others whose log lines are taken too.
+    polled: Vec<Arc<Consumer>>,
+    state: Mutex<State>,
+    /// Told of what the watch is to do.
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    clients: Vec<Arc<Consumer>>,
+    /// By number; until the watch has ended them.
+    followed: BTreeMap<u64, Arc<Followed>>,
+    next_number: u64,
+    /// Numbers of those that are no longer wanted.
+    left: Vec<u64>,
+    /// Topics are to be looked at now.
+    look: bool,
+    ended: bool,
+}
+
+/// A topic that is read into a queue.
+struct Followed {
+    name: String,
+    incarnation: Incarnation,
+    handle: TopicHandle,
+    queue: Queue,
+    partitions: Mutex<Vec<i32>>,
+    /// The topic is not what it was: whoever reads must look.
+    changed: AtomicBool,
+}
+
+/// One follower.
+pub(crate) struct KafkaFollow {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    number: u64,
+    followed: Arc<Followed>,
+    topic: Topic,
+    position: Position,
+    /// Looked at before anything else is read.
+    suspect: bool,
+}
+
+/// The watch takes log lines this often.
+const POLL: Duration = Duration::from_millis(250);
+
+// ----------------------------------------------------------------------------------------------
+
+impl Follows {
+    pub(crate) fn start(options: KafkaOptions, topics: Topics, polled: Vec<Arc<Consumer>>) -> Self {
+        let state = Mutex::default();
+        let shared = Arc::new(Shared {
+            options,
+            topics,
+            polled,
+            state,
+            work: Condvar::new(),
+        });
+        let watched = shared.clone();
+        let watch = thread::Builder::new()
+            .name("kafka-watch".to_owned())
+            .spawn(move || watched.watch());
+        Self {
+            shared,
+            watch: Some(watch.expect("a thread can be started")),
+        }
+    }
+
+    /// Looks at the topics soon.
+    pub(crate) fn look(&self) {
+        self.shared.lock().look = true;
+        self.shared.work.notify_all();
+    }
+
+    /// What a call of the pool needs to follow a topic from a position that is in it, with every partition named.
+    pub(crate) fn follower(
+        &self,
+        pool: &Arc<Pool>,
+        topic: &Topic,
+    ) -> impl FnOnce(Position) -> Result<KafkaFollow, Unavailable> + Send + 'static {
+        let (shared, pool, topic) = (self.shared.clone(), pool.clone(), topic.clone());
+        move |position| {
+            let (number, followed) = shared.follow(&topic_name::of(&topic), &position)?;
+            Ok(KafkaFollow {
+                shared,
+                pool,
+                number,
+                followed,
+                topic,
+                position,
+                suspect: false,
+            })
+        }
+    }
+}
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.work.notify_all();
+        if let Some(watch) = self.watch.take() {
+            watch.join().ok();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn follow(&self, name: &str, position: &Position) -> Result<(u64, Arc<Followed>), Unavailable> {
+        let refused = |code| unavailable("give records", code);
+        let mut state = self.lock();
+        let client = self.free_client(&mut state, name)?;
+        let handle = TopicHandle::new(&client, name).map_err(refused)?;
+        let queue = Queue::new(&client);
+        let partitions: Vec<i32> = position
+            .offsets()
+            .iter()
+            .map(|(number, _)| number.cast_signed())
+            .collect();
+        for (number, offset) in position.offsets() {
+            if let Err(code) = handle.start(number.cast_signed(), Some(*offset), &queue) {
+                for partition in partitions {
+                    handle.stop(partition);
+                }
+                return Err(refused(code));
+            }
+        }
+        let followed = Arc::new(Followed {
+            name: name.to_owned(),
+            incarnation: position.incarnation(),
+            handle,
+            queue,
+            partitions: Mutex::new(partitions),
+            changed: AtomicBool::new(false),
+        });
+        let number = state.next_number;
+        state.next_number += 1;
+        state.followed.insert(number, followed.clone());
+        Ok((number, followed))
+    }
+
+    /// A client that does not read this topic.
+    fn free_client(&self, state: &mut State, name: &str) -> Result<Arc<Consumer>, Unavailable> {
+        let reads = |client: &Arc<Consumer>| {
+            state
+                .followed
+                .values()
+                .any(|one| one.name == name && Arc::ptr_eq(one.queue.client(), client))
+        };
+        if let Some(client) = state.clients.iter().find(|client| !reads(client)) {
+            return Ok(client.clone());
+        }
+        if state.clients.len() >= limits::KAFKA_FOLLOWERS_OF_TOPIC {
+            return Err(Unavailable("too many followers of one topic".to_owned()));
+        }
+        let client = client::consumer(&self.options, limits::KAFKA_FETCH_WAIT)
+            .map_err(|error| Unavailable(error.to_string()))?;
+        state.clients.push(client.clone());
+        Ok(client)
+    }
+
+    /// What the watch does until the engine ends.
+    fn watch(&self) {
+        let mut looked = Instant::now();
+        loop {
+            let mut state = self.lock();
+            if state.left.is_empty() && !state.look && !state.ended {
+                state = self
+                    .work
+                    .wait_timeout(state, POLL)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+            if state.ended {
+                return;
+            }
+            let left = mem::take(&mut state.left);
+            let look = mem::take(&mut state.look) || looked.elapsed() >= limits::KAFKA_TOPIC_CHECK;
+            let ending: Vec<_> = left
+                .iter()
+                .filter_map(|number| state.followed.get(number).cloned())
+                .collect();
+            let clients = state.clients.clone();
+            drop(state);
+
+            for followed in ending {
+                followed.end();
+            }
+            let mut state = self.lock();
+            for number in left {
+                state.followed.remove(&number);
+            }
+            drop(state);
+            for client in clients.iter().chain(&self.polled) {
+                // Events that are left are log lines and errors; the context has written them down.
+                while client.poll(Duration::ZERO).is_some() {}
+            }
+            if look {
+                self.look();
+                looked = Instant::now();
+            }
+        }
+    }
+
+    /// Whether the topics that are followed are still the same, and have new partitions.
+    fn look(&self) {
+        // Kafka refuses a question that names a topic twice.
+        let mut by_name = BTreeMap::<String, Vec<Arc<Followed>>>::new();
+        for followed in self.lock().followed.values() {
+            by_name.entry(followed.name.clone()).or_default().push(followed.clone());
+        }
+        let by_name: Vec<_> = by_name.into_iter().collect();
+        for some in by_name.chunks(limits::READ_RECORDS) {
+            let names: Vec<&str> = some.iter().map(|(name, _)| name.as_str()).collect();
+            // Followers go on with what they have while Kafka does not answer.
+            let Ok(infos) = self.topics.describe_all(&names) else {
+                return;
+            };
+            for ((_, followers), info) in some.iter().zip(infos) {
+                for followed in followers {
+                    match &info {
+                        Some(info) if incarnation(info) == followed.incarnation => followed.grow(&info.partitions),
+                        _ => followed.change(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Followed {
+    /// Reads partitions that are new, from their beginning.
+    fn grow(&self, now: &[i32]) {
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        for partition in now {
+            if partitions.contains(partition) {
+                continue;
+            }
+            // The client learns of the partition; else it would at its next regular look, minutes later.
+            let learned = self
+                .queue
+                .client()
+                .fetch_metadata(Some(&self.name), limits::KAFKA_ANSWER);
+            if learned.is_ok() && self.handle.start(*partition, None, &self.queue).is_ok() {
+                partitions.push(*partition);
+            }
+        }
+    }
+
+    fn change(&self) {
+        self.changed.store(true, Ordering::Release);
+        self.queue.filled().notify_one();
+    }
+
+    fn end(&self) {
+        let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        for partition in partitions.iter() {
+            self.handle.stop(*partition);
+        }
+    }
+}
+
+impl KafkaFollow {
+    /// What the queue has, up to the size of a read.
+    fn take(&mut self) -> Batch {
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while records.len() < limits::READ_RECORDS && bytes < limits::READ_BYTES {
+            match self.followed.queue.next(Duration::ZERO) {
+                Some(Fetched::Record(message)) => {
+                    let record = record::read(&message);
+                    bytes += record.size();
+                    self.position.advance(record.partition, record.offset + 1);
+                    records.push(record);
+                }
+                Some(Fetched::End { partition, offset }) => self.position.advance(partition.unsigned_abs(), offset),
+                Some(Fetched::Problem(code)) if is_gone(code) => {
+                    self.suspect = true;
+                    break;
+                }
+                // librdkafka goes on by itself; it may be a leader that moves.
+                Some(Fetched::Problem(code)) => tracing::info!(topic = %self.followed.name, %code, "following goes on"),
+                None => break,
+            }
+        }
+        Batch {
+            records,
+            next: self.position.clone(),
+        }
+    }
+
+    /// Whether the topic is there, is the same, and still has what follows.
+    async fn look(&self) -> Result<(), ReadError> {
+        let (topics, topic) = (self.shared.topics.clone(), self.topic.clone());
+        let bounds = self.pool.run(move |_| topics.bounds(&topic)).await??;
+        bounds.locate(&self.position)?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Follow for KafkaFollow {
+    async fn next(&mut self) -> Result<Batch, ReadError> {
+        loop {
+            // A problem is told again until the topic is sound: nothing is lost if this future is dropped.
+            if self.suspect || self.followed.changed.load(Ordering::Acquire) {
+                self.suspect = true;
+                self.look().await?;
+                return Err(Unavailable("Kafka has stopped giving records: follow anew".to_owned()).into());
+            }
+            let batch = self.take();
+            if !batch.records.is_empty() {
+                return Ok(batch);
+            }
+            if !self.suspect {
+                self.followed.queue.filled().notified().await;
+            }
+        }
+    }
+}
+
+impl Drop for KafkaFollow {
+    fn drop(&mut self) {
+        self.shared.lock().left.push(self.number);
+        self.shared.work.notify_all();
+    }
+}

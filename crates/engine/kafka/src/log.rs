@@ -1,0 +1,250 @@
+//! The engine: the interface over its parts.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sockeye_limits as limits;
+use sockeye_log::{
+    AppendError, Batch, Follow, Log, NewRecord, Position, ReadError, ReadLimit, Retention, Span, Topic, TopicError,
+    Unavailable,
+};
+
+use crate::{
+    KafkaOptions, OptionsError,
+    admin::Topics,
+    append::{self, Admission},
+    batch::Batches,
+    bounds::Bounds,
+    client::{self, Producer},
+    follow::Follows,
+    native::TopicInfo,
+    pool::Pool,
+    read::{ReadFailed, Reader},
+    topic_name,
+};
+
+/// The log over Apache Kafka.
+///
+/// Dropping it waits for what was asked of Kafka.
+pub struct KafkaLog {
+    topics: Topics,
+    /// Topics that are there, so that an append need not ask.
+    known: Mutex<HashSet<Topic>>,
+    admission: Arc<Admission>,
+    producer: Producer,
+    batches: Batches,
+    follows: Follows,
+    pool: Arc<Pool>,
+}
+
+/// Between two looks at something that Kafka tells nobody about: a transaction that ends, a topic that is everywhere.
+const AGAIN: Duration = Duration::from_millis(3);
+
+// ----------------------------------------------------------------------------------------------
+
+impl KafkaLog {
+    /// An engine with these options. Kafka need not be reachable yet.
+    pub fn new(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        let topics = Topics::new(client::admin(options)?, options);
+        let clients = (0..limits::KAFKA_THREADS)
+            .map(|_| client::consumer(options, limits::KAFKA_READ_WAIT))
+            .collect::<Result<Vec<_>, _>>()?;
+        let readers = clients.iter().cloned().map(Reader::new).collect();
+        Ok(Self {
+            known: Mutex::default(),
+            admission: Arc::default(),
+            producer: client::producer(options, None)?,
+            batches: Batches::start(options.clone()),
+            follows: Follows::start(options.clone(), topics.clone(), clients),
+            pool: Arc::new(Pool::start(readers)),
+            topics,
+        })
+    }
+
+    async fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {
+        let (topics, topic) = (self.topics.clone(), topic.clone());
+        self.pool.run(move |_| topics.bounds(&topic)).await?
+    }
+
+    async fn describe(&self, name: &str) -> Result<Option<TopicInfo>, Unavailable> {
+        let (topics, name) = (self.topics.clone(), name.to_owned());
+        self.pool.run(move |_| topics.describe(&name)).await?
+    }
+
+    /// Waits until Kafka says of the topic what is wanted: what was changed is not everywhere at once.
+    async fn described(
+        &self,
+        name: &str,
+        wanted: impl Fn(Option<&TopicInfo>) -> bool,
+    ) -> Result<Option<TopicInfo>, Unavailable> {
+        let deadline = Instant::now() + limits::KAFKA_ANSWER;
+        loop {
+            let info = self.describe(name).await?;
+            if wanted(info.as_ref()) {
+                return Ok(info);
+            }
+            if Instant::now() > deadline {
+                return Err(Unavailable(format!(
+                    "Kafka's brokers do not agree about the topic {name}"
+                )));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn is_there(&self, topic: &Topic) -> Result<bool, Unavailable> {
+        if self.known().contains(topic) {
+            return Ok(true);
+        }
+        let there = self.describe(&topic_name::of(topic)).await?.is_some();
+        if there {
+            let mut known = self.known();
+            if known.len() >= limits::KAFKA_KNOWN_TOPICS {
+                known.clear();
+            }
+            known.insert(topic.clone());
+        }
+        Ok(there)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<Topic>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    async fn create_topic(&self, topic: &Topic, retention: Retention) -> Result<(), TopicError> {
+        let name = topic_name::of(topic);
+        self.topics.create(&name).await?;
+        let ready = |info: Option<&TopicInfo>| info.is_some_and(|info| info.led);
+        let partitions = self
+            .described(&name, ready)
+            .await?
+            .map_or(1, |info| info.partitions.len());
+        let topics = self.topics.clone();
+        self.pool
+            .run(move |_| topics.retain(&name, partitions, retention))
+            .await??;
+        Ok(())
+    }
+
+    async fn delete_topic(&self, topic: &Topic) -> Result<(), TopicError> {
+        let name = topic_name::of(topic);
+        self.known().remove(topic);
+        self.topics.delete(&name).await?;
+        self.described(&name, |info| info.is_none()).await?;
+        // An append at the same time may have seen it before it went.
+        self.known().remove(topic);
+        self.follows.look();
+        Ok(())
+    }
+
+    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> Result<(), AppendError> {
+        let bytes = records.iter().map(NewRecord::size).sum();
+        let permit = self.admission.admit(topic, bytes)?;
+        if !self.is_there(topic).await? {
+            return Err(AppendError::NoTopic(topic.clone()));
+        }
+        let appended = match &records[..] {
+            [] => Ok(()),
+            [record] => append::single(&self.producer, permit, topic, &topic_name::of(topic), record).await,
+            _ => self.batches.append(permit, topic, records).await,
+        };
+        if let Err(AppendError::NoTopic(_)) = appended {
+            self.known().remove(topic);
+        }
+        appended
+    }
+
+    async fn span(&self, topic: &Topic) -> Result<Span, ReadError> {
+        let deadline = Instant::now() + limits::ENGINE_PROBE;
+        let (topics, asked) = (self.topics.clone(), topic.clone());
+        let look = move || -> Result<(Bounds, Option<Bounds>), ReadError> {
+            let bounds = topics.bounds(&asked)?;
+            let decided = topics.decided(&asked, &bounds)?;
+            Ok((bounds, decided))
+        };
+        let (bounds, mut decided) = self.pool.run(move |_| look()).await??;
+        loop {
+            if let Some(decided) = decided {
+                return Ok(decided.span());
+            }
+            if Instant::now() > deadline {
+                let why = format!(
+                    "a transaction on `{topic}` has been open for {:?}",
+                    limits::ENGINE_PROBE
+                );
+                return Err(Unavailable(why).into());
+            }
+            tokio::time::sleep(AGAIN).await;
+            let (topics, asked, at) = (self.topics.clone(), topic.clone(), bounds.clone());
+            decided = self.pool.run(move |_| topics.decided(&asked, &at)).await??;
+        }
+    }
+
+    async fn position_at(&self, topic: &Topic, time: Timestamp) -> Result<Position, ReadError> {
+        let (topics, topic) = (self.topics.clone(), topic.clone());
+        // Kafka's times are whole milliseconds: the first that is not before `time`.
+        let millis = time.as_nanosecond().div_euclid(1_000_000) + i128::from(time.as_nanosecond() % 1_000_000 != 0);
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        let look = move || -> Result<Position, ReadError> {
+            let bounds = topics.bounds(&topic)?;
+            let offsets = topics.offsets_at(&topic, &bounds, millis)?;
+            let offsets = bounds.partitions.iter().zip(offsets);
+            let offsets = offsets.map(|(partition, offset)| (partition.number, offset.unwrap_or(partition.end)));
+            Ok(Position::new(bounds.incarnation, offsets))
+        };
+        self.pool.run(move |_| look()).await?
+    }
+
+    async fn read(&self, topic: &Topic, from: &Position, limit: ReadLimit) -> Result<Batch, ReadError> {
+        let (topics, name) = (self.topics.clone(), topic_name::of(topic));
+        let (asked, from) = (topic.clone(), from.clone());
+        let read = move |reader: &Reader| -> Result<Batch, ReadError> {
+            let bounds = topics.bounds(&asked)?;
+            let whole = bounds.locate(&from)?;
+            match reader.read(&name, &bounds, whole, limit) {
+                Ok(batch) => Ok(batch),
+                Err(ReadFailed::Unavailable(why)) => Err(why.into()),
+                Err(ReadFailed::Changed) => {
+                    topics.bounds(&asked)?.locate(&from)?;
+                    Err(Unavailable("the topic changed while it was read".to_owned()).into())
+                }
+            }
+        };
+        self.pool.run(read).await?
+    }
+
+    async fn follow(&self, topic: &Topic, from: &Position) -> Result<Box<dyn Follow>, ReadError> {
+        let (topics, asked, from) = (self.topics.clone(), topic.clone(), from.clone());
+        let follower = self.follows.follower(&self.pool, topic);
+        let start = move || -> Result<Box<dyn Follow>, ReadError> {
+            let position = topics.bounds(&asked)?.locate(&from)?;
+            Ok(Box::new(follower(position)?))
+        };
+        self.pool.run(move |_| start()).await?
+    }
+
+    async fn trim(&self, topic: &Topic, before: &Position) -> Result<Position, ReadError> {
+        let bounds = self.bounds(topic).await?;
+        let removed = bounds.before(before)?;
+        if removed.is_empty() {
+            return Ok(bounds.oldest());
+        }
+        self.topics.delete_records(&topic_name::of(topic), &removed).await?;
+        Ok(self.bounds(topic).await?.oldest())
+    }
+
+    async fn probe(&self) -> Result<(), Unavailable> {
+        let topics = self.topics.clone();
+        let probe = self.pool.run(move |_| topics.probe(limits::ENGINE_PROBE));
+        let answer = tokio::time::timeout(limits::ENGINE_PROBE, probe).await;
+        answer.unwrap_or_else(|_| Err(Unavailable("Kafka does not answer".to_owned())))?
+    }
+}

@@ -1,0 +1,206 @@
+//! One read: partitions fetched from a position up to an end that is known, or to a limit.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+use sockeye_limits as limits;
+use sockeye_log::{Batch, Position, ReadLimit, Unavailable};
+
+use crate::{
+    admin::{is_unknown_topic, unavailable},
+    bounds::Bounds,
+    client::Consumer,
+    native::{Fetched, Queue, TopicHandle},
+    record,
+};
+
+/// What one thread reads with.
+pub(crate) struct Reader {
+    client: Arc<Consumer>,
+}
+
+/// Why a read gave nothing.
+#[derive(Debug)]
+pub(crate) enum ReadFailed {
+    /// The topic has changed since its bounds were asked for: look again.
+    Changed,
+    /// Kafka does not answer.
+    Unavailable(Unavailable),
+}
+
+/// One partition that has something to read.
+struct Part {
+    number: u32,
+    next: u64,
+    end: u64,
+    /// What this partition may still give, so that one that is far behind leaves room for the others.
+    records: usize,
+    bytes: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// Before its end: a transaction is open.
+    HeldBack,
+    Done,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Reader {
+    pub(crate) fn new(client: Arc<Consumer>) -> Self {
+        Self { client }
+    }
+
+    /// Reads from a position that [`Bounds::locate`] gave.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        bounds: &Bounds,
+        from: Position,
+        limit: ReadLimit,
+    ) -> Result<Batch, ReadFailed> {
+        let mut parts = parts(bounds, &from, limit);
+        if parts.is_empty() {
+            return Ok(Batch {
+                records: Vec::new(),
+                next: from,
+            });
+        }
+        let queue = Queue::new(&self.client);
+        let topic = TopicHandle::new(&self.client, name).map_err(failed)?;
+        let started = parts
+            .iter()
+            .try_for_each(|part| topic.start(part.number.cast_signed(), Some(part.next), &queue))
+            .map_err(failed);
+        let records = started.and_then(|()| collect(&queue, &mut parts, limit));
+        for part in &parts {
+            topic.stop(part.number.cast_signed());
+        }
+        let records = records?;
+        let mut next = from;
+        for part in &parts {
+            next.advance(part.number, part.next);
+        }
+        Ok(Batch { records, next })
+    }
+}
+
+/// The partitions that have something to read, with an equal share of the limit.
+fn parts(bounds: &Bounds, from: &Position, limit: ReadLimit) -> Vec<Part> {
+    let mut parts: Vec<Part> = bounds
+        .partitions
+        .iter()
+        .map(|partition| Part {
+            number: partition.number,
+            next: from.offset(partition.number),
+            end: partition.end,
+            records: 0,
+            bytes: 0,
+            state: State::Reading,
+        })
+        .filter(|part| part.next < part.end)
+        .collect();
+    let count = parts.len();
+    for part in &mut parts {
+        part.records = limit.records.div_ceil(count);
+        part.bytes = limit.bytes / count;
+    }
+    parts
+}
+
+fn collect(queue: &Queue, parts: &mut [Part], limit: ReadLimit) -> Result<Vec<sockeye_log::Record>, ReadFailed> {
+    let deadline = Instant::now() + limits::KAFKA_ANSWER;
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    let mut problem = None;
+    loop {
+        let reading = parts.iter().any(|part| part.state == State::Reading);
+        let held_back = parts.iter().any(|part| part.state == State::HeldBack);
+        // For what a transaction holds back, only a reader waits that would have nothing else to give.
+        if !reading && (!held_back || !records.is_empty()) {
+            return Ok(records);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Whole milliseconds: less would not wait.
+        match queue.next(left.max(Duration::from_millis(1))) {
+            Some(Fetched::Record(message)) => {
+                let Some(part) = parts
+                    .iter_mut()
+                    .find(|p| p.number == message.partition().unsigned_abs())
+                else {
+                    continue;
+                };
+                if part.state == State::Done {
+                    continue;
+                }
+                let record = record::read(&message);
+                let size = record.size();
+                if !records.is_empty() && (records.len() >= limit.records || bytes + size > limit.bytes) {
+                    return Ok(records);
+                }
+                part.take(record.offset, size);
+                bytes += size;
+                records.push(record);
+            }
+            Some(Fetched::End { partition, offset }) => {
+                if let Some(part) = parts.iter_mut().find(|part| part.number == partition.unsigned_abs()) {
+                    part.ended(offset);
+                }
+            }
+            Some(Fetched::Problem(code)) if is_gone(code) => return Err(ReadFailed::Changed),
+            // librdkafka goes on by itself; it may be a leader that moves.
+            Some(Fetched::Problem(code)) => problem = Some(code),
+            None if left.is_zero() && !records.is_empty() => return Ok(records),
+            None if left.is_zero() => {
+                let why = problem.map_or_else(
+                    || Unavailable("Kafka gave no records: a transaction may be open".to_owned()),
+                    |code| unavailable("give records", code),
+                );
+                return Err(ReadFailed::Unavailable(why));
+            }
+            None => {}
+        }
+    }
+}
+
+/// Whether it says that what is asked for is not there, or no longer.
+pub(crate) fn is_gone(code: Code) -> bool {
+    is_unknown_topic(code) || matches!(code, Code::OffsetOutOfRange | Code::AutoOffsetReset)
+}
+
+fn failed(code: Code) -> ReadFailed {
+    ReadFailed::Unavailable(unavailable("give records", code))
+}
+
+impl Part {
+    /// A record of this partition was taken.
+    fn take(&mut self, offset: u64, size: usize) {
+        self.next = offset + 1;
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size);
+        let full = self.records == 0 || self.bytes == 0;
+        self.state = if full || self.next >= self.end {
+            State::Done
+        } else {
+            State::Reading
+        };
+    }
+
+    /// There is nothing more before this offset.
+    fn ended(&mut self, offset: u64) {
+        if self.state != State::Done {
+            self.next = self.next.max(offset);
+            self.state = if self.next >= self.end {
+                State::Done
+            } else {
+                State::HeldBack
+            };
+        }
+    }
+}
