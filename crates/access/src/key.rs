@@ -1,0 +1,178 @@
+//! Access keys (compat/drogue.md 3.2): `drg_`, six characters, `_`, thirty characters, and a checksum that finds typing
+//! errors without a look into the registry.
+
+use rand::RngExt;
+use sha3::{Digest, Sha3_512};
+use subtle::ConstantTimeEq;
+
+use crate::Secret;
+
+/// What every key begins with.
+pub const MARK: &str = "drg_";
+
+/// A key that was just made.
+#[derive(Clone, Debug)]
+pub struct GeneratedKey {
+    /// Its public id.
+    pub prefix: String,
+    /// The whole key: to be shown once and forgotten.
+    pub key: Secret,
+    /// What is stored of it.
+    pub hash: String,
+}
+
+/// A text is no access key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not an access key: copy it whole, it begins with `{MARK}`")]
+pub struct NotAKey;
+
+// ----------------------------------------------------------------------------------------------
+
+/// Digits, upper case, lower case: the order of the checksum's base 62.
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// `drg_xxxxxx`
+const PREFIX: usize = MARK.len() + 6;
+/// Prefix, `_`, thirty characters.
+const BODY: usize = PREFIX + 1 + 30;
+
+/// Makes a key from the operating system's randomness: 36 characters of 5.95 bits, of which 30 are secret.
+pub fn generate() -> GeneratedKey {
+    let mut rng = rand::rng();
+    let mut random = |count: usize| -> String {
+        (0..count)
+            .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+            .collect()
+    };
+    let prefix = format!("{MARK}{}", random(PREFIX - MARK.len()));
+    let key = with_checksum(format!("{prefix}_{}", random(BODY - PREFIX - 1)));
+    GeneratedKey {
+        hash: hash(&key),
+        key: Secret::new(key),
+        prefix,
+    }
+}
+
+/// The prefix of a key, if the text is one: length, form and checksum.
+pub fn prefix(key: &str) -> Result<&str, NotAKey> {
+    let (Some(body), Some(prefix)) = (key.get(..BODY), key.get(..PREFIX)) else {
+        return Err(NotAKey);
+    };
+    let alphanumeric = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let well_formed = body.strip_prefix(MARK).and_then(|rest| rest.split_once('_'));
+    match well_formed {
+        Some((id, secret)) if MARK.len() + id.len() == PREFIX && alphanumeric(id) && alphanumeric(secret) => {}
+        _ => return Err(NotAKey),
+    }
+    if with_checksum(body.to_owned()) != key {
+        return Err(NotAKey);
+    }
+    Ok(prefix)
+}
+
+/// What is stored of a key: SHA3-512, lower-case hex.
+pub fn hash(key: &str) -> String {
+    use std::fmt::Write;
+
+    Sha3_512::digest(key)
+        .iter()
+        .fold(String::with_capacity(128), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes what is written");
+            hex
+        })
+}
+
+/// Whether `stored` is the hash of `key`, in constant time.
+pub fn matches(key: &Secret, stored: &str) -> bool {
+    hash(key.expose()).as_bytes().ct_eq(stored.as_bytes()).into()
+}
+
+/// Appends CRC-32 (IEEE) in base 62, without leading zeros.
+fn with_checksum(mut body: String) -> String {
+    let mut rest = crc32fast::hash(body.as_bytes()) as usize;
+    let at = body.len();
+    loop {
+        body.insert(at, char::from(ALPHABET[rest % ALPHABET.len()]));
+        rest /= ALPHABET.len();
+        if rest == 0 {
+            return body;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VECTOR: &str = "drg_012345_01234567890123456789012345678920BetF";
+
+    #[test]
+    fn the_test_vector() {
+        assert_eq!(prefix(VECTOR), Ok("drg_012345"));
+        assert_eq!(with_checksum(VECTOR[..BODY].to_owned()), VECTOR);
+    }
+
+    #[test]
+    fn the_hash_is_sha3_512_in_hex() {
+        // FIPS 202, SHA3-512 of the empty message.
+        let empty = "a69f73cca23a9ac5c8b567dc185a756e97c982164fe25859e0d1dcc1475c80a615b2123af1f5f94c11e3e9402c3ac558f500199d95b6d3e301758586281dcd26";
+        assert_eq!(hash(""), empty);
+        assert!(matches(&Secret::new(""), empty));
+        assert!(!matches(&Secret::new(VECTOR), empty));
+        assert!(!matches(&Secret::new(""), ""));
+    }
+
+    #[test]
+    fn what_is_no_key() {
+        let short = with_checksum("drg_012345_01234567890123456789012345678".to_owned());
+        let shifted = with_checksum("drg_01234_0123456789012345678901234567890".to_owned());
+        let blank = with_checksum("drg_012345_01234567890123456789012345678 ".to_owned());
+        let other = with_checksum("drx_012345_012345678901234567890123456789".to_owned());
+        let padded = format!("{VECTOR}0");
+        for text in [
+            "",
+            "drg_",
+            &VECTOR[..BODY],
+            &short,
+            &shifted,
+            &blank,
+            &other,
+            &padded,
+            "drg_012345_ääääääääääääääääää",
+        ] {
+            assert_eq!(prefix(text), Err(NotAKey), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_generated_key_is_a_key_and_none_is_like_another() {
+        let (one, two) = (generate(), generate());
+        assert_eq!(prefix(one.key.expose()), Ok(one.prefix.as_str()));
+        assert!(matches(&one.key, &one.hash));
+        assert!(!matches(&two.key, &one.hash));
+        assert_ne!(one.prefix, two.prefix);
+        assert!(!format!("{one:?}").contains(one.key.expose()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_checksum_holds_for_every_body(id in "[0-9A-Za-z]{6}", secret in "[0-9A-Za-z]{30}") {
+            let key = with_checksum(format!("{MARK}{id}_{secret}"));
+            prop_assert!((BODY + 1..=BODY + 6).contains(&key.len()), "{}", key);
+            prop_assert_eq!(prefix(&key), Ok(&key[..PREFIX]));
+        }
+
+        #[test]
+        fn one_wrong_character_is_found(at in MARK.len()..VECTOR.len(), other in "[0-9A-Za-z]") {
+            let mut typo = VECTOR.to_owned();
+            typo.replace_range(at..=at, &other);
+            prop_assert_eq!(prefix(&typo).is_ok(), typo == VECTOR);
+        }
+
+        #[test]
+        fn any_text_can_be_asked(text in ".*") {
+            prop_assert!(prefix(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A real registry, and one that can be watched.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value;
+use sockeye_access::DeviceLogin;
+use sockeye_engine_sqlite::{Options, SqliteEngine};
+use sockeye_log::Position;
+use sockeye_registry::{
+    AccessKey, Application, Change, Device, GroupId, GroupPosition, KeyError, Page, Preconditions, ReadError, Registry,
+    Role, User, WriteError,
+};
+use tempfile::TempDir;
+use tokio::sync::{broadcast, oneshot};
+
+/// A registry in a folder of its own, whose reads for logins are counted and can be held up.
+pub struct Watched {
+    engine: SqliteEngine,
+    reads: AtomicUsize,
+    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    _folder: TempDir,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Watched {
+    pub fn new() -> Arc<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = SqliteEngine::open(folder.path().join("sockeye.db"), Options::default()).unwrap();
+        Arc::new(Self {
+            engine,
+            reads: AtomicUsize::new(0),
+            hold: Mutex::new(None),
+            _folder: folder,
+        })
+    }
+
+    /// Reads since the last call.
+    pub fn reads(&self) -> usize {
+        self.reads.swap(0, Ordering::Relaxed)
+    }
+
+    /// Holds up the next read after it was done: gives what tells that, and what lets it go on.
+    pub fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reached, wait) = oneshot::channel();
+        let (go, held) = oneshot::channel();
+        *self.hold.lock().unwrap() = Some((reached, held));
+        (wait, go)
+    }
+
+    async fn after_read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let hold = self.hold.lock().unwrap().take();
+        if let Some((reached, held)) = hold {
+            reached.send(()).unwrap();
+            held.await.unwrap();
+        }
+    }
+
+    pub async fn put_application(&self, name: &str, spec: Value) {
+        let mut application = Application::named(name, "owner");
+        application.spec = spec.as_object().unwrap().clone();
+        match self.create_application(application.clone()).await {
+            Err(WriteError::Taken(_)) => self
+                .update_application(application, Preconditions::default())
+                .await
+                .unwrap(),
+            other => other.unwrap(),
+        };
+    }
+
+    pub async fn put_device(&self, application: &str, name: &str, spec: Value) {
+        let mut device = Device::named(application, name);
+        device.spec = spec.as_object().unwrap().clone();
+        match self.create_device(device.clone()).await {
+            Err(WriteError::Taken(_)) => self.update_device(device, Preconditions::default()).await.unwrap(),
+            other => other.unwrap(),
+        };
+    }
+}
+
+/// What a device sends: `?application=`, `?device=`, and `Authorization: Basic` with this text.
+pub fn login<'a>(application: Option<&'a str>, device: Option<&'a str>, basic: &str) -> DeviceLogin<'a> {
+    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(basic))).unwrap();
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+    DeviceLogin::new(application, device, &headers).unwrap()
+}
+
+#[async_trait]
+impl Registry for Watched {
+    async fn create_application(&self, application: Application) -> Result<Application, WriteError> {
+        self.engine.create_application(application).await
+    }
+    async fn application(&self, name: &str) -> Result<Option<Application>, ReadError> {
+        let found = self.engine.application(name).await;
+        self.after_read().await;
+        found
+    }
+    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
+        self.engine.applications(page).await
+    }
+    async fn update_application(
+        &self,
+        application: Application,
+        pre: Preconditions,
+    ) -> Result<Application, WriteError> {
+        self.engine.update_application(application, pre).await
+    }
+    async fn set_members(
+        &self,
+        application: &str,
+        members: BTreeMap<String, Role>,
+        pre: Preconditions,
+    ) -> Result<Application, WriteError> {
+        self.engine.set_members(application, members, pre).await
+    }
+    async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError> {
+        self.engine.delete_application(name, pre).await
+    }
+    async fn create_device(&self, device: Device) -> Result<Device, WriteError> {
+        self.engine.create_device(device).await
+    }
+    async fn device(&self, application: &str, name: &str) -> Result<Option<Device>, ReadError> {
+        self.engine.device(application, name).await
+    }
+    async fn device_by_login(&self, application: &str, login: &str) -> Result<Option<Device>, ReadError> {
+        let found = self.engine.device_by_login(application, login).await;
+        self.after_read().await;
+        found
+    }
+    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
+        self.engine.devices(application, page).await
+    }
+    async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
+        self.engine.update_device(device, pre).await
+    }
+    async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError> {
+        self.engine.delete_device(application, name, pre).await
+    }
+    async fn ensure_user(&self, name: &str, admin: bool) -> Result<User, WriteError> {
+        self.engine.ensure_user(name, admin).await
+    }
+    async fn user(&self, name: &str) -> Result<Option<User>, ReadError> {
+        self.engine.user(name).await
+    }
+    async fn create_key(&self, key: AccessKey) -> Result<(), KeyError> {
+        self.engine.create_key(key).await
+    }
+    async fn key(&self, prefix: &str) -> Result<Option<AccessKey>, ReadError> {
+        self.engine.key(prefix).await
+    }
+    async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError> {
+        self.engine.keys(user).await
+    }
+    async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError> {
+        self.engine.delete_key(prefix).await
+    }
+    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError> {
+        self.engine.group(group).await
+    }
+    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError> {
+        self.engine.groups(application).await
+    }
+    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError> {
+        self.engine.set_group(group, position).await
+    }
+    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError> {
+        self.engine.delete_group(group).await
+    }
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.engine.changes()
+    }
+}
