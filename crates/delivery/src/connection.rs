@@ -1,0 +1,329 @@
+//! One connection from its upgrade to its end: events out, the client's messages in, pings, and taking leave.
+//!
+//! While the connection is at the head of its topic, its lane writes to the socket and this task only listens. When the
+//! socket is full, the task takes over: it reads on from memory or from the log at the client's own speed, and joins the
+//! lane again when it has caught up. While the peer takes no bytes, its messages are still read and nothing is read for it:
+//! what is held is one segment and one outbox.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use sockeye_limits as limits;
+use sockeye_log::ReadError;
+use sockeye_ws::frame;
+use sockeye_ws::{Incoming, ProtocolError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::end::{self, Cause, End};
+use crate::feed::{Due, Fed, Feed};
+use crate::metrics::Counters;
+use crate::outlet::{Handover, Member, Outlet};
+use crate::session::{Closing, Message, Session, Verdict, text_frame};
+use crate::socket::Socket;
+
+/// A connection: a subscription's events on their way to one socket.
+pub(crate) struct Connection<IO, S> {
+    outlet: Arc<Outlet<IO>>,
+    /// Received, and not yet a whole frame.
+    inbox: BytesMut,
+    protocol: sockeye_ws::Connection,
+    session: S,
+    feed: Feed,
+    /// Read for this connection alone, and not yet looked at.
+    due: Option<Due>,
+    /// Batches taken since the socket had its turn.
+    gathered: u32,
+    next_ping: Instant,
+    /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
+    pong: Option<Bytes>,
+    closing: Option<Leave>,
+    counters: Arc<Counters>,
+}
+
+/// A connection that ends.
+struct Leave {
+    cause: Cause,
+    code: Option<u16>,
+    /// When the peer is dropped.
+    until: Instant,
+    /// The peer is not understood any more, so that its end stands for its Close.
+    deaf: bool,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+/// Payload of the server's Pings (compat/drogue.md 1.6).
+const PING: &[u8] = b"PING";
+
+impl<IO, S> Connection<IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Session,
+{
+    pub(crate) fn new(io: IO, session: S, feed: Feed, counters: Arc<Counters>) -> Self {
+        let protocol = sockeye_ws::Connection::new(limits::WS_INBOUND_MESSAGE);
+        Self {
+            outlet: Arc::new(Outlet::new(io, Arc::clone(&counters))),
+            inbox: BytesMut::new(),
+            protocol: if feed.is_deflated() {
+                protocol.with_deflate()
+            } else {
+                protocol
+            },
+            session,
+            feed,
+            due: None,
+            gathered: 0,
+            next_ping: Instant::now() + limits::WS_PING_INTERVAL,
+            pong: None,
+            closing: None,
+            counters,
+        }
+    }
+
+    /// Serves the connection until it ends; after `stop` it is closed.
+    pub(crate) async fn run(&mut self, stop: &CancellationToken) -> End {
+        let mut timer = pin!(sleep_until(self.deadline()));
+        let mut stopped = pin!(stop.cancelled());
+        loop {
+            self.fill();
+            let open = self.closing.is_none();
+            let (room, drained) = self.outlet.with(|socket| (socket.has_room(), socket.is_drained()));
+            let hungry = open && self.due.is_none() && room && self.gathered < limits::BATCHES_PER_TURN;
+            if drained && self.due.is_none() && self.gathered == 0 {
+                self.outlet.with(Socket::rest);
+            }
+            let member = drained.then(|| Arc::clone(&self.outlet) as Arc<dyn Member>);
+            let deadline = self.deadline();
+            if deadline < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(deadline);
+            }
+            // In this order, so that all that is due goes out in one write.
+            tokio::select! {
+                biased;
+                () = &mut stopped, if open => self.close(Cause::Stopping, &end::stopping()),
+                fed = self.feed.next(member.as_ref()), if hungry => match fed {
+                    Ok(Fed::Events(due)) => {
+                        self.due = Some(due);
+                        self.gathered += 1;
+                    }
+                    Ok(Fed::Live) => {}
+                    Ok(Fed::Complete) => self.close(Cause::Complete, &end::complete()),
+                    Err(error) => self.unreadable(&error),
+                },
+                traffic = self.outlet.traffic(&mut self.inbox) => {
+                    self.gathered = 0;
+                    let traffic = traffic.inspect_err(|error| tracing::debug!(%error, "a connection broke off"));
+                    let Ok((traffic, handover)) = traffic else {
+                        return self.lost();
+                    };
+                    self.counters.sent.inc_by(traffic.sent as u64);
+                    match handover {
+                        Some(Handover::Resume(position)) => self.feed.fall_behind(position),
+                        Some(Handover::Ended(error, head)) => {
+                            self.feed.fall_behind(head);
+                            self.unreadable(&error);
+                        }
+                        Some(Handover::Broken(_)) | None => {}
+                    }
+                    self.receive();
+                    if self.protocol.is_over() && self.outlet.with(|socket| socket.is_drained()) {
+                        return self.part().await;
+                    }
+                    if traffic.ended {
+                        return self.lost();
+                    }
+                },
+                () = timer.as_mut() => if self.time_out().is_break() {
+                    return self.lost();
+                },
+                () = tokio::task::yield_now(), if self.gathered == limits::BATCHES_PER_TURN => self.gathered = 0,
+            }
+        }
+    }
+
+    /// Makes frames of what is due, as long as there is room.
+    fn fill(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        let (feed, due, counters) = (&self.feed, &mut self.due, &self.counters);
+        let (pong, next_ping) = (&mut self.pong, &mut self.next_ping);
+        self.outlet.with(|socket| {
+            if let Some(payload) = pong.take_if(|_| socket.has_room()) {
+                socket.outbox().extend_from_slice(&frame::pong(&payload));
+            }
+            let now = Instant::now();
+            if now >= *next_ping && socket.has_room() {
+                socket.outbox().extend_from_slice(&frame::ping(PING));
+                *next_ping = now + limits::WS_PING_INTERVAL;
+            }
+            while let Some(events) = due
+                && socket.has_room()
+            {
+                match events.next() {
+                    Some((event, behind)) if feed.selection().wants(event) => {
+                        let frame = text_frame(feed.encoder(), event, behind);
+                        socket.outbox().extend_from_slice(&frame);
+                        counters.events.inc();
+                    }
+                    Some(_) => {}
+                    None => *due = None,
+                }
+            }
+        });
+    }
+
+    /// The topic cannot be read on.
+    fn unreadable(&mut self, error: &ReadError) {
+        let (cause, closing) = end::unreadable(error, self.feed.position());
+        self.close(cause, &closing);
+    }
+
+    /// Takes what the client sent.
+    fn receive(&mut self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        loop {
+            match self.protocol.receive(&mut self.inbox) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => self.incoming(incoming),
+                Err(error) => self.misunderstood(error),
+            }
+        }
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Text(text) => self.message(Message::Text(&text)),
+            Incoming::Binary(bytes) => self.message(Message::Binary(&bytes)),
+            Incoming::Ping(payload) => self.pong = Some(payload),
+            Incoming::Pong(_) => {}
+            Incoming::Close(theirs) => {
+                if let Some(frame) = self.protocol.close_back(theirs.as_ref()) {
+                    self.leave(Cause::Client, theirs.map(|close| close.code), &frame);
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message<'_>) {
+        if self.closing.is_some() {
+            return;
+        }
+        match self.session.receive(message) {
+            Verdict::Ignore => drop(self.counters.ignored.inc()),
+            Verdict::Close(closing) => self.close(Cause::Message, &closing),
+        }
+    }
+
+    fn misunderstood(&mut self, error: ProtocolError) {
+        self.close(Cause::Protocol, &Closing::new(error.close_code(), error.to_string()));
+        if let Some(leave) = &mut self.closing {
+            leave.deaf = true;
+        }
+    }
+
+    /// Takes leave, unless that has begun.
+    fn close(&mut self, cause: Cause, closing: &Closing) {
+        if let Some(frame) = self.protocol.close(closing.code, &closing.reason) {
+            self.leave(cause, Some(closing.code), &frame);
+        }
+    }
+
+    /// Appends the last frame and drops what was not sent.
+    fn leave(&mut self, cause: Cause, code: Option<u16>, frame: &Bytes) {
+        self.outlet.leave();
+        self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
+        self.due = None;
+        self.closing = Some(Leave {
+            cause,
+            code,
+            until: Instant::now() + limits::WS_CLOSE_TIMEOUT,
+            deaf: false,
+        });
+    }
+
+    /// When time alone makes a difference next.
+    fn deadline(&self) -> Instant {
+        if let Some(leave) = &self.closing {
+            return leave.until;
+        }
+        match self.outlet.with(|socket| socket.blocked()) {
+            // A Ping could not go out.
+            Some(since) => since + limits::WS_STALL,
+            None => self.next_ping.min(self.outlet.with(|socket| socket.silent_until())),
+        }
+    }
+
+    /// Time has passed: whether the peer has had enough of it.
+    fn time_out(&mut self) -> ControlFlow<()> {
+        let now = Instant::now();
+        if let Some(leave) = &self.closing {
+            if now >= leave.until {
+                return ControlFlow::Break(());
+            }
+        } else if let Some(since) = self.outlet.with(|socket| socket.blocked()) {
+            if now >= since + limits::WS_STALL {
+                self.close(Cause::Stalled, &end::stalled());
+            }
+        } else if now >= self.outlet.with(|socket| socket.silent_until()) {
+            self.close(Cause::Dead, &end::dead());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Both sides have said their last: the server ends the TCP connection (RFC 6455 section 7.1.1). A peer that was not
+    /// understood may still be sending; dropped at once, its bytes would make the kernel take back our Close.
+    async fn part(&mut self) -> End {
+        let Some(leave) = self.closing.take() else {
+            return self.lost();
+        };
+        let gone = timeout_at(leave.until, async {
+            self.outlet.shut().await?;
+            while leave.deaf && !self.outlet.traffic(&mut self.inbox).await?.0.ended {
+                self.inbox.clear();
+            }
+            io::Result::Ok(())
+        });
+        let gone = matches!(gone.await, Ok(Ok(())));
+        leave.end(gone || !leave.deaf)
+    }
+
+    /// The peer is gone, or has to go.
+    fn lost(&self) -> End {
+        match &self.closing {
+            Some(leave) => leave.end(false),
+            None => End {
+                cause: Cause::Lost,
+                code: None,
+                clean: false,
+            },
+        }
+    }
+}
+
+impl Leave {
+    fn end(&self, clean: bool) -> End {
+        End {
+            cause: self.cause,
+            code: self.code,
+            clean,
+        }
+    }
+}
+
+impl<IO, S> Drop for Connection<IO, S> {
+    fn drop(&mut self) {
+        self.outlet.leave();
+    }
+}

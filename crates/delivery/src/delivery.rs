@@ -1,0 +1,153 @@
+//! What all connections share, and the entrance for a new one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+
+use sockeye_log::{Log, Position, Topic};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::Connection;
+use crate::end::End;
+use crate::feed::{Feed, Wanted};
+use crate::lanes::LaneKey;
+use crate::metrics::Metrics;
+use crate::session::Session;
+use crate::shard::Shard;
+use crate::source::Source;
+use crate::subscription::Subscription;
+use crate::tail::{Budget, TailLimits};
+use crate::topic::{LiveTopic, Reading};
+
+/// Delivery: the log, the topics that are read, and the cores that write.
+///
+/// A topic is read once for all of its connections; a lane encodes an event once for all who want the same bytes. Groups
+/// (positions that are shared and durable) will be beside the lanes, behind this same entrance.
+pub struct Delivery {
+    log: Arc<dyn Log>,
+    metrics: Metrics,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Topics that have readers, or had some a moment ago.
+    topics: Mutex<HashMap<Topic, Arc<LiveTopic>>>,
+    /// One for each core that has connections.
+    shards: Mutex<HashMap<ThreadId, Shard>>,
+    /// Memory for the newest events of all topics.
+    budget: Arc<Budget>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Delivery {
+    /// Delivery out of `log`. The tasks of connections are counted in `tasks`; after `stop` all are closed with 1001.
+    pub fn new(log: Arc<dyn Log>, metrics: Metrics, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        let budget = Arc::new(Budget::new(TailLimits::default(), metrics.tails()));
+        Self {
+            log,
+            metrics,
+            tasks,
+            stop,
+            topics: Mutex::default(),
+            shards: Mutex::default(),
+            budget,
+        }
+    }
+
+    /// Lets the tails of topics hold so much, instead of the default.
+    #[must_use]
+    pub fn with_tails(mut self, limits: TailLimits) -> Self {
+        self.budget = Arc::new(Budget::new(limits, self.metrics.tails()));
+        self
+    }
+
+    /// Runs the task of a connection on the core of the caller; a server that stops waits for it.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Serves a WebSocket, from the byte behind the head of its upgrade request to its end. Has to run on a runtime of one
+    /// thread: that is its core. `deflate`: permessage-deflate was agreed on.
+    pub async fn serve<IO, S>(self: &Arc<Self>, io: IO, subscription: Subscription, session: S, deflate: bool) -> End
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Session,
+    {
+        let Subscription {
+            topic,
+            selection,
+            start,
+            end,
+            until,
+        } = subscription;
+        let counters = Arc::new(self.metrics.of(S::DIALECT));
+        let _open = counters.open();
+        let reading = self.read(&topic, &end);
+        let encoder = session.encoder();
+        let wanted = Wanted {
+            key: LaneKey {
+                selection,
+                form: encoder.name(),
+                deflate,
+            },
+            encoder,
+            start,
+            until,
+        };
+        let feed = Feed::new(Arc::clone(&self.log), reading, wanted, self.shard(), &counters);
+        let mut connection = Connection::new(io, session, feed, counters);
+        let end = connection.run(&self.stop).await;
+        tracing::debug!(dialect = S::DIALECT, %topic, ?end, "a socket ended");
+        self.metrics.ended(S::DIALECT, end);
+        end
+    }
+
+    /// One more reader of a topic; if it is the first, the topic is read from this end of it on.
+    fn read(self: &Arc<Self>, topic: &Topic, end: &Position) -> Reading {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = topics.get(topic).and_then(|live| live.read(end)) {
+            return reading;
+        }
+        let live = Arc::new(LiveTopic::new(topic.clone(), end.clone(), Arc::clone(&self.budget)));
+        let reading = live
+            .read(end)
+            .expect("a topic that has just begun can be read from its head");
+        topics.insert(topic.clone(), Arc::clone(&live));
+        let source = Source::new(Arc::clone(&self.log), topic.clone(), end.clone());
+        let delivery = Arc::clone(self);
+        let (topic, stop) = (topic.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = Arc::clone(&live).run(source, delivery.metrics.clone()) => {}
+                () = stop.cancelled() => {}
+            }
+            let mut topics = delivery.topics.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another incarnation may have taken its place.
+            if topics.get(&topic).is_some_and(|other| Arc::ptr_eq(other, &live)) {
+                topics.remove(&topic);
+            }
+        });
+        reading
+    }
+
+    /// The shard of the core on which the caller runs.
+    fn shard(&self) -> Shard {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let core = shards.len();
+        let shard = shards.entry(thread::current().id()).or_insert_with(|| {
+            let (shard, task) = Shard::new(core, self.metrics.writes());
+            let stop = self.stop.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = task => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+            shard
+        });
+        shard.clone()
+    }
+}

@@ -1,0 +1,45 @@
+//! From the log to sockets: a subscription's events, in the frames of a dialect, at the speed of the client.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `delivery.rs` | [`Delivery`]: what all connections share; the entrance for a new one |
+//! | `subscription.rs` | [`Subscription`]: what a client wants to see of a log |
+//! | `session.rs` | [`Session`], [`Encoder`]: what a dialect adds |
+//! | `topic.rs` | one topic that is read: once for all, shown to its lanes |
+//! | `segment.rs`, `tail.rs` | its batches, decoded once; the newest of them, in memory within a budget |
+//! | `lanes.rs` | filtered once, encoded once |
+//! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
+//! | `connection.rs` | one connection: messages in, pings, taking over from its lane, taking leave |
+//! | `feed.rs` | where its events come from: its lane, memory, or the log |
+//! | `until.rs` | the end of what a subscription wants |
+//! | `source.rs` | the log, read on through outages |
+//! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
+//! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
+//! | `metrics.rs` | [`Metrics`] |
+//!
+//! The room knows no dialect and no engine. It keeps what DESIGN.md, "Delivery: the contract" and "the cost model", say.
+//! Groups will have a place beside `lanes.rs`.
+
+mod connection;
+mod delivery;
+mod end;
+mod feed;
+mod lanes;
+mod metrics;
+mod outlet;
+mod segment;
+mod session;
+mod shard;
+mod socket;
+mod source;
+mod subscription;
+mod tail;
+mod topic;
+mod until;
+
+pub use delivery::Delivery;
+pub use end::{Cause, End};
+pub use metrics::Metrics;
+pub use session::{Closing, Encoder, Message, Session, Verdict};
+pub use subscription::{Selection, Subscription};
+pub use tail::TailLimits;

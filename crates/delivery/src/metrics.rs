@@ -1,0 +1,231 @@
+//! What is counted.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::End;
+use crate::lanes::Frames;
+use crate::segment::Segment;
+
+/// Counters of all connections. A clone counts into the same numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    connections: Family<DialectLabel, Gauge>,
+    events: Family<DialectLabel, Counter>,
+    sent: Family<DialectLabel, Counter>,
+    ignored: Family<DialectLabel, Counter>,
+    skipped: Counter,
+    ends: Family<EndLabels, Counter>,
+    reading: Family<DialectLabel, Gauge>,
+    writes: Writes,
+    tails: Gauge,
+    segments: Gauge,
+}
+
+/// The counters of one dialect, looked up once per connection.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    connections: Gauge,
+    /// Events encoded for a socket.
+    pub(crate) events: Counter,
+    /// Bytes that the socket took.
+    pub(crate) sent: Counter,
+    /// Messages of clients that have no effect.
+    pub(crate) ignored: Counter,
+    /// Connections that read by themselves because they are behind.
+    pub(crate) reading: Gauge,
+    segments: Gauge,
+}
+
+/// What lanes write, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Writes {
+    bytes: Histogram,
+    frames: Histogram,
+    latency: Histogram,
+}
+
+/// One thing that a gauge counts, until it is dropped.
+pub(crate) struct Open(Gauge);
+
+/// Bytes that a gauge counts, until they are dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    gauge: Gauge,
+    bytes: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DialectLabel {
+    dialect: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    dialect: &'static str,
+    cause: &'static str,
+    /// The close code; 0 for none.
+    code: u32,
+    clean: &'static str,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Metrics {
+    /// Adds the counters to a registry, below `delivery`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("delivery");
+        registry.register("connections", "Open sockets, by dialect", self.connections.clone());
+        registry.register("events", "Events sent to sockets", self.events.clone());
+        registry.register_with_unit("sent", "Bytes written to sockets", Unit::Bytes, self.sent.clone());
+        let help = "Messages of clients that were read and have no effect";
+        registry.register("ignored_messages", help, self.ignored.clone());
+        let help = "Records that are no events";
+        registry.register("skipped_records", help, self.skipped.clone());
+        let help = "Sockets that are behind and read by themselves, by dialect";
+        registry.register("readers_behind", help, self.reading.clone());
+        let help = "The newest events of topics, kept in memory for readers that fall behind";
+        registry.register_with_unit("tail", help, Unit::Bytes, self.tails.clone());
+        let help = "Events in memory: those of the tails, and what readers that are behind have of others";
+        registry.register_with_unit("held", help, Unit::Bytes, self.segments.clone());
+        registry.register_with_unit(
+            "lane_write",
+            "What lanes wrote to a socket at once",
+            Unit::Bytes,
+            self.writes.bytes.clone(),
+        );
+        registry.register(
+            "lane_write_frames",
+            "Frames that lanes wrote to a socket at once",
+            self.writes.frames.clone(),
+        );
+        let help = "From the append of an event to its write to the first socket of a lane";
+        registry.register_with_unit("lane_latency", help, Unit::Seconds, self.writes.latency.clone());
+        let help = "Sockets that ended: why, with which close code (0: none), and whether both sides closed";
+        registry.register("closes", help, self.ends.clone());
+    }
+
+    pub(crate) fn of(&self, dialect: &'static str) -> Counters {
+        let label = DialectLabel { dialect };
+        Counters {
+            connections: self.connections.get_or_create(&label).clone(),
+            events: self.events.get_or_create(&label).clone(),
+            sent: self.sent.get_or_create(&label).clone(),
+            ignored: self.ignored.get_or_create(&label).clone(),
+            reading: self.reading.get_or_create(&label).clone(),
+            segments: self.segments.clone(),
+        }
+    }
+
+    /// Counts what a segment has.
+    pub(crate) fn segment(&self, segment: &Segment) {
+        self.skipped.inc_by(segment.skipped);
+    }
+
+    /// Bytes in the tails of all topics, now.
+    pub fn tail_bytes(&self) -> usize {
+        self.tails.get() as usize
+    }
+
+    /// Bytes of all events in memory, now: in tails and on their way to readers that are behind.
+    pub fn held_bytes(&self) -> usize {
+        self.segments.get() as usize
+    }
+
+    /// Shows what the tails hold.
+    pub(crate) fn tails(&self) -> Gauge {
+        self.tails.clone()
+    }
+
+    /// Counts events in memory until the answer is dropped.
+    pub(crate) fn hold(&self, bytes: usize) -> Held {
+        Held::count(&self.segments, bytes)
+    }
+
+    /// What lanes count.
+    pub(crate) fn writes(&self) -> Writes {
+        self.writes.clone()
+    }
+
+    /// Counts the end of a connection.
+    pub(crate) fn ended(&self, dialect: &'static str, end: End) {
+        let labels = EndLabels {
+            dialect,
+            cause: end.cause.as_str(),
+            code: end.code.map_or(0, u32::from),
+            clean: if end.clean { "true" } else { "false" },
+        };
+        self.ends.get_or_create(&labels).inc();
+    }
+}
+
+impl Writes {
+    /// Counts what is about to be written to each socket of a lane.
+    pub(crate) fn observe(&self, frames: &Frames) {
+        self.bytes.observe(frames.bytes.len() as f64);
+        self.frames.observe(frames.ends.len() as f64);
+        if let Some(newest) = frames.newest {
+            // Below zero if the clock was set back.
+            let age = jiff::Timestamp::now().duration_since(newest).as_secs_f64();
+            self.latency.observe(age.max(0.0));
+        }
+    }
+}
+
+impl Default for Writes {
+    fn default() -> Self {
+        Self {
+            bytes: Histogram::new(exponential_buckets(64.0, 4.0, 9)),
+            frames: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            latency: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a connection until the answer is dropped.
+    pub(crate) fn open(&self) -> Open {
+        Open::count(&self.connections)
+    }
+
+    /// Counts a connection that reads by itself until the answer is dropped.
+    pub(crate) fn behind(&self) -> Open {
+        Open::count(&self.reading)
+    }
+
+    /// Counts events in memory until the answer is dropped.
+    pub(crate) fn hold(&self, bytes: usize) -> Held {
+        Held::count(&self.segments, bytes)
+    }
+}
+
+impl Open {
+    fn count(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Held {
+    fn count(gauge: &Gauge, bytes: usize) -> Self {
+        let (gauge, bytes) = (gauge.clone(), bytes as i64);
+        gauge.inc_by(bytes);
+        Self { gauge, bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.bytes);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a dialect adds to a connection: how events look, and what the client's messages mean.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use sockeye_event::Event;
+use sockeye_log::Position;
+use sockeye_ws::frame::{self, Opcode};
+
+/// One client's side of a protocol, as a state machine without I/O or clock.
+///
+/// The right of a client that ends before the client goes (an expired token, a revoked key) will be told to the session
+/// from outside; nothing ends one today.
+pub trait Session: Send {
+    /// The dialect, as it is called in metrics.
+    const DIALECT: &'static str;
+
+    /// How events look to this client.
+    fn encoder(&self) -> Arc<dyn Encoder>;
+
+    /// Takes a message of the client.
+    fn receive(&mut self, message: Message<'_>) -> Verdict;
+}
+
+/// How events look: shared by all clients that are to see the same bytes.
+pub trait Encoder: Send + Sync {
+    /// Encoders of one name give the same bytes for an event of a topic.
+    fn name(&self) -> &'static str;
+
+    /// Appends the event as the payload of one text frame. What is in the buffer stays.
+    ///
+    /// `behind` is the position behind the event: a client that was given it, and what came before it, misses nothing and
+    /// sees nothing twice when it reads on from there.
+    fn encode(&self, event: &Event, behind: &Position, out: &mut BytesMut);
+}
+
+/// A message of a client, put together if it came in fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Of text frames.
+    Text(&'a str),
+    /// Of binary frames.
+    Binary(&'a [u8]),
+}
+
+/// What to do about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing; it is counted.
+    Ignore,
+    /// End the connection.
+    Close(Closing),
+}
+
+/// What the client is told at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The close code (RFC 6455 section 7.4).
+    pub code: u16,
+    /// Why, for people. What is beyond [`sockeye_limits::WS_CLOSE_REASON`] bytes is cut off.
+    pub reason: Cow<'static, str>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+/// The event as the frame that all who want the same bytes share.
+pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, behind: &Position) -> Bytes {
+    let Ok(frame) = frame::message_with(Opcode::Text, |payload| {
+        encoder.encode(event, behind, payload);
+        Ok::<_, Infallible>(())
+    });
+    frame
+}
+
+impl Message<'_> {
+    /// The bytes, whatever the kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl Closing {
+    /// A code of RFC 6455 section 7.4 and a reason.
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+}

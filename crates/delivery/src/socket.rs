@@ -1,0 +1,175 @@
+//! Bytes in and out of one socket, and what they tell about the peer.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, BytesMut};
+use sockeye_limits as limits;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// A socket with what is due to it. While nothing flows it owns no memory.
+pub(crate) struct Socket<IO> {
+    io: IO,
+    /// What is to be written: whole frames, but for the one that is on its way.
+    outbox: BytesMut,
+    /// Whether everything that was written has been handed on (TLS keeps bytes back).
+    flushed: bool,
+    /// When the peer last sent a byte.
+    heard: Instant,
+    /// Since when the socket has taken nothing although there was something to take.
+    blocked: Option<Instant>,
+    /// When the socket last took something after it had been full.
+    freed: Option<Instant>,
+}
+
+/// What went through the socket in one turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Bytes that the socket took.
+    pub(crate) sent: usize,
+    /// Bytes appended to the inbox.
+    pub(crate) received: usize,
+    /// Everything is written and handed on.
+    pub(crate) drained: bool,
+    /// The peer sends no more.
+    pub(crate) ended: bool,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
+    pub(crate) fn new(io: IO) -> Self {
+        Self {
+            io,
+            outbox: BytesMut::new(),
+            flushed: true,
+            heard: Instant::now(),
+            blocked: None,
+            freed: None,
+        }
+    }
+
+    /// Where frames are appended.
+    pub(crate) fn outbox(&mut self) -> &mut BytesMut {
+        &mut self.outbox
+    }
+
+    /// Whether one more frame may be appended: what is due together goes out in one write.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.len() < limits::WS_WRITE_CHUNK
+    }
+
+    /// Whether everything is written and handed on.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outbox.is_empty() && self.flushed
+    }
+
+    /// When a peer that stays silent is to be taken for dead.
+    ///
+    /// That a socket takes bytes is no sign of life: the kernel takes a Ping for a peer that is long gone. That a full one
+    /// takes them again is, for only an acknowledgement of the peer makes room. What the kernel then still holds has to be
+    /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full.
+    pub(crate) fn silent_until(&self) -> Instant {
+        let heard = self.heard + limits::WS_CLIENT_TIMEOUT;
+        self.freed.map_or(heard, |freed| heard.max(freed + limits::WS_STALL))
+    }
+
+    /// Since when nothing could be written.
+    pub(crate) fn blocked(&self) -> Option<Instant> {
+        self.blocked
+    }
+
+    /// Gives back the memory of an outbox that is empty.
+    pub(crate) fn rest(&mut self) {
+        if self.outbox.is_empty() && self.outbox.capacity() > 0 {
+            self.outbox = BytesMut::new();
+        }
+    }
+
+    /// Tells the peer that no more comes.
+    pub(crate) fn poll_shut(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    /// Writes, without waiting, what a socket with nothing on its way takes; how many bytes it took.
+    pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        debug_assert!(self.is_drained(), "what is on its way goes first");
+        // Who finds the socket full hands it to its task, which asks again with a waker of its own.
+        let mut context = Context::from_waker(Waker::noop());
+        match Pin::new(&mut self.io).poll_write(&mut context, bytes)? {
+            Poll::Ready(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(written) => {
+                self.flushed = Pin::new(&mut self.io).poll_flush(&mut context)?.is_ready();
+                Ok(written)
+            }
+            Poll::Pending => {
+                self.blocked = Some(Instant::now());
+                Ok(0)
+            }
+        }
+    }
+
+    /// Writes and reads what can be, or waits until something could. What was not taken stays.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, inbox: &mut BytesMut) -> Poll<io::Result<Traffic>> {
+        let mut traffic = Traffic::default();
+        if !self.is_drained()
+            && let Poll::Ready(sent) = self.poll_send(context)?
+        {
+            traffic.sent = sent;
+            traffic.drained = self.is_drained();
+        }
+        if let Poll::Ready(received) = self.poll_receive(context, inbox)? {
+            traffic.received = received;
+            traffic.ended = received == 0;
+        }
+        if traffic == Traffic::default() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(traffic))
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut sent = 0;
+        if !self.outbox.is_empty() {
+            let now = Instant::now();
+            match Pin::new(&mut self.io).poll_write(context, &self.outbox)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(written) => {
+                    self.outbox.advance(written);
+                    self.flushed = false;
+                    if self.blocked.take().is_some() {
+                        self.freed = Some(now);
+                    }
+                    sent = written;
+                }
+                Poll::Pending => {
+                    self.blocked.get_or_insert(now);
+                    return Poll::Pending;
+                }
+            }
+        }
+        if self.outbox.is_empty() {
+            match Pin::new(&mut self.io).poll_flush(context)? {
+                Poll::Ready(()) => self.flushed = true,
+                Poll::Pending if sent == 0 => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>, inbox: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let mut space = [MaybeUninit::uninit(); limits::WS_READ_BUFFER];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(context, &mut space))?;
+        let received = space.filled();
+        if !received.is_empty() {
+            inbox.extend_from_slice(received);
+            self.heard = Instant::now();
+        }
+        Poll::Ready(Ok(received.len()))
+    }
+}

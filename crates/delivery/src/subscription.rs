@@ -1,0 +1,110 @@
+//! What a client wants to see of a log.
+
+use bytestring::ByteString;
+use jiff::Timestamp;
+use sockeye_event::Event;
+use sockeye_log::{Position, Topic};
+
+/// A topic, what of it, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The log that is read.
+    pub topic: Topic,
+    /// Which of its events are wanted. Subscriptions that are alike in this will share a lane.
+    pub selection: Selection,
+    /// Where reading starts. For a live subscription this is the end, taken before the client heard that it is connected.
+    pub start: Position,
+    /// The end of the topic, taken at that time: who reads the past alone must not hold up those who are live.
+    pub end: Position,
+    /// Only events that were appended before this time; then the connection ends.
+    pub until: Option<Timestamp>,
+}
+
+/// Which events of a topic are wanted: those that fulfil every part; empty: all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Selection {
+    /// Only events of this channel, compared byte by byte (compat/drogue.md 1.1).
+    pub channel: Option<ByteString>,
+    /// Only events that originated in this device.
+    pub device: Option<ByteString>,
+    /// Only events of this type.
+    pub ty: Option<ByteString>,
+}
+
+/// A field by which lanes are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Field {
+    Device,
+    Channel,
+    Type,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Selection {
+    /// Whether the event is wanted.
+    pub fn wants(&self, event: &Event) -> bool {
+        let is = |wanted: &Option<ByteString>, field: Field| wanted.is_none() || wanted.as_ref() == field.of(event);
+        is(&self.channel, Field::Channel) && is(&self.device, Field::Device) && is(&self.ty, Field::Type)
+    }
+
+    /// The equality that rules out most events, if there is one.
+    pub(crate) fn equality(&self) -> Option<(Field, &ByteString)> {
+        let device = self.device.as_ref().map(|value| (Field::Device, value));
+        let channel = || self.channel.as_ref().map(|value| (Field::Channel, value));
+        let ty = || self.ty.as_ref().map(|value| (Field::Type, value));
+        device.or_else(channel).or_else(ty)
+    }
+}
+
+impl Field {
+    pub(crate) const ALL: [Self; 3] = [Self::Device, Self::Channel, Self::Type];
+
+    /// Its value in an event.
+    pub(crate) fn of(self, event: &Event) -> Option<&ByteString> {
+        match self {
+            Self::Device => event.device(),
+            Self::Channel => event.channel(),
+            Self::Type => Some(&event.ty),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_event::event::TYPE_EVENT;
+
+    use super::*;
+
+    fn check(channel: Option<&str>, subject: Option<&str>, wanted: bool) {
+        let event = Event {
+            id: "1".into(),
+            source: "x".into(),
+            ty: TYPE_EVENT.into(),
+            data_content_type: None,
+            data_schema: None,
+            subject: subject.map(ByteString::from),
+            time: None,
+            extensions: Vec::new(),
+            data: None,
+        };
+        let selection = Selection {
+            channel: channel.map(ByteString::from),
+            ..Selection::default()
+        };
+        assert_eq!(selection.wants(&event), wanted, "{channel:?} {subject:?}");
+    }
+
+    #[test]
+    fn a_channel_is_the_whole_subject() {
+        check(None, None, true);
+        check(None, Some("a"), true);
+        check(Some("a"), Some("a"), true);
+        check(Some("a/b"), Some("a/b"), true);
+        check(Some("a"), None, false);
+        check(Some("a"), Some("a/b"), false);
+        check(Some("a"), Some("A"), false);
+        check(Some(""), Some(""), true);
+        check(Some(""), None, false);
+    }
+}

@@ -1,0 +1,289 @@
+//! One topic that has live readers: read once, shown to all lanes, kept in memory as far as the budget goes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sockeye_limits as limits;
+use sockeye_log::{Position, ReadError, Topic};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use crate::lanes::{LaneId, LaneKey, Lanes};
+use crate::metrics::Metrics;
+use crate::outlet::Member;
+use crate::segment::Segment;
+use crate::session::Encoder;
+use crate::shard::{Order, Shard};
+use crate::source::Source;
+use crate::tail::{Budget, Tail};
+
+/// A topic and who reads it.
+pub(crate) struct LiveTopic {
+    name: Topic,
+    state: Mutex<State>,
+    /// Told when the last reader has left.
+    unused: Notify,
+    /// Told when the head has moved.
+    moved: Notify,
+}
+
+struct State {
+    /// Behind the newest segment that was shown to the lanes.
+    head: Position,
+    tail: Tail,
+    lanes: Lanes,
+    /// The cores that have, or had, members.
+    shards: HashMap<usize, Shard>,
+    /// Connections that read the topic, in lanes or by themselves.
+    readers: usize,
+    /// Set when nothing more can be read.
+    ended: Option<ReadError>,
+}
+
+/// Where a reader of a topic stands.
+pub(crate) enum Place {
+    /// In memory: here it goes on.
+    Tail(Arc<Segment>),
+    /// At the head: it can join its lane.
+    Head,
+    /// Beyond the head, which has not been shown what is already appended.
+    Beyond,
+    /// Before the oldest segment in memory.
+    Past,
+    /// Nothing more comes.
+    Ended(ReadError),
+}
+
+/// One reader of a topic.
+pub(crate) struct Reading {
+    pub(crate) topic: Arc<LiveTopic>,
+}
+
+/// One member of a lane.
+pub(crate) struct Membership {
+    /// Whether the shard still has it.
+    in_shard: bool,
+    topic: Arc<LiveTopic>,
+    shard: Shard,
+    lane: LaneId,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl LiveTopic {
+    /// A topic that is read from `head` on.
+    pub(crate) fn new(name: Topic, head: Position, budget: Arc<Budget>) -> Self {
+        let state = State {
+            head,
+            tail: Tail::new(budget),
+            lanes: Lanes::default(),
+            shards: HashMap::new(),
+            readers: 0,
+            ended: None,
+        };
+        Self {
+            name,
+            state: Mutex::new(state),
+            unused: Notify::new(),
+            moved: Notify::new(),
+        }
+    }
+
+    /// Counts one more reader, unless the topic has ended or is another incarnation.
+    pub(crate) fn read(self: &Arc<Self>, end: &Position) -> Option<Reading> {
+        let mut state = self.lock();
+        if state.ended.is_some() || state.head.incarnation() != end.incarnation() {
+            return None;
+        }
+        state.readers += 1;
+        Some(Reading {
+            topic: Arc::clone(self),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &Topic {
+        &self.name
+    }
+
+    /// Where a reader at this position stands.
+    pub(crate) fn place(&self, position: &Position) -> Place {
+        let state = self.lock();
+        if let Some(error) = &state.ended {
+            return Place::Ended(error.clone());
+        }
+        match state.tail.after(position) {
+            Some(segment) => Place::Tail(Arc::clone(segment)),
+            None if state.is_head(position) => Place::Head,
+            None if position.is_at_or_behind(&state.head) => Place::Beyond,
+            None => Place::Past,
+        }
+    }
+
+    /// Waits until the head moves, from when it is enabled.
+    pub(crate) fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
+    /// Makes a reader that is at the head a member of its lane; nothing comes between what it has read and what the lane
+    /// writes. `None` if it is not at the head any more.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        position: &Position,
+        key: LaneKey,
+        encoder: Arc<dyn Encoder>,
+        member: Arc<dyn Member>,
+        shard: &Shard,
+        room: mpsc::OwnedPermit<Order>,
+    ) -> Option<Membership> {
+        let mut state = self.lock();
+        if state.ended.is_some() || !state.is_head(position) {
+            return None;
+        }
+        let lane = state.lanes.join(key, encoder, shard.core);
+        state.shards.entry(shard.core).or_insert_with(|| shard.clone());
+        // Under the lock: the shard hears of it behind the segments before the head, and before those behind it.
+        room.send(Order::Join(lane, member));
+        Some(Membership {
+            in_shard: true,
+            topic: Arc::clone(self),
+            shard: shard.clone(),
+            lane,
+        })
+    }
+
+    /// Shows all that is appended to the lanes, until nothing more can be read or nobody has read for a while.
+    pub(crate) async fn run(self: Arc<Self>, mut source: Source, metrics: Metrics) {
+        for count in 1_u64.. {
+            // A log that always has more must not keep the core to itself.
+            if count % u64::from(limits::BATCHES_PER_TURN) == 0 {
+                tokio::task::yield_now().await;
+            }
+            let from = source.position().clone();
+            let batch = tokio::select! {
+                biased;
+                batch = source.next() => batch,
+                () = self.deserted() => return,
+            };
+            match batch {
+                Ok(batch) => {
+                    let segment = Segment::of(&self.name, from, batch, |bytes| metrics.hold(bytes));
+                    metrics.segment(&segment);
+                    self.show(Arc::new(segment)).await;
+                }
+                Err(error) => {
+                    self.end(error).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn show(&self, segment: Arc<Segment>) {
+        let mut rooms = HashMap::new();
+        loop {
+            // Room is made before the lock is taken, which nobody holds while waiting.
+            for shard in self.shards_in_use() {
+                if let Entry::Vacant(room) = rooms.entry(shard.core) {
+                    room.insert(shard.reserve().await);
+                }
+            }
+            let mut state = self.lock();
+            if state.lanes.cores().any(|core| !rooms.contains_key(&core)) {
+                continue;
+            }
+            for (core, frames) in state.lanes.encode(&segment) {
+                if let Some(Some(room)) = rooms.remove(&core) {
+                    room.send(Order::Write(frames));
+                }
+            }
+            state.head = segment.next.clone();
+            state.tail.push(segment);
+            drop(state);
+            self.moved.notify_waiters();
+            return;
+        }
+    }
+
+    async fn end(&self, error: ReadError) {
+        let (head, ended) = {
+            let mut state = self.lock();
+            state.ended = Some(error.clone());
+            (state.head.clone(), state.lanes.by_core())
+        };
+        self.moved.notify_waiters();
+        for (core, lanes) in ended {
+            let shard = self.lock().shards.get(&core).cloned();
+            if let Some(shard) = shard
+                && let Some(room) = shard.reserve().await
+            {
+                room.send(Order::End(lanes, error.clone(), head.clone()));
+            }
+        }
+    }
+
+    fn shards_in_use(&self) -> Vec<Shard> {
+        let state = self.lock();
+        state
+            .lanes
+            .cores()
+            .filter_map(|core| state.shards.get(&core).cloned())
+            .collect()
+    }
+
+    /// Waits until nobody has read for [`limits::TOPIC_LINGER`], and lets nobody begin any more.
+    async fn deserted(&self) {
+        loop {
+            let unused = self.unused.notified();
+            if self.lock().readers > 0 {
+                unused.await;
+                continue;
+            }
+            // A reader that comes and goes meanwhile begins the time anew.
+            if timeout(limits::TOPIC_LINGER, unused).await.is_err() {
+                let mut state = self.lock();
+                if state.readers == 0 {
+                    state.ended = Some(ReadError::NoTopic(self.name.clone()));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_head(&self, position: &Position) -> bool {
+        position.is_at_or_behind(&self.head) && self.head.is_at_or_behind(position)
+    }
+}
+
+impl Membership {
+    /// The shard has dropped the member.
+    pub(crate) fn given_back(mut self) {
+        self.in_shard = false;
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let mut state = self.topic.lock();
+        state.readers -= 1;
+        if state.readers == 0 {
+            self.topic.unused.notify_one();
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.topic.lock().lanes.leave(self.lane, self.shard.core);
+        if self.in_shard {
+            self.shard.left(self.lane);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Connections from their upgrade to their end, over pipes and with time that is paused.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod replay;
+mod stream;
+mod trouble;
+mod world;

@@ -1,0 +1,143 @@
+//! A client that comes and goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye_delivery::{End, Subscription};
+use sockeye_log::{Position, Topic};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::dialect::{Form, Plain};
+use crate::expected::{Expected, Pick};
+use crate::pipe::pipe;
+use crate::random::Random;
+use crate::visit::{Habit, Turn, Visit};
+use crate::world::World;
+
+pub(crate) struct Client {
+    number: u64,
+    world: Arc<World>,
+    random: Random,
+    /// What the last connection was for, and how far it came.
+    last: Option<(Topic, Pick, Position)>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Client {
+    pub(crate) fn new(number: u64, world: Arc<World>, random: Random) -> Self {
+        Self {
+            number,
+            world,
+            random,
+            last: None,
+        }
+    }
+
+    /// Connects again and again.
+    pub(crate) async fn run(mut self) {
+        let finish = self.world.finish.clone();
+        loop {
+            let pause = Duration::from_millis(self.random.between(0, 2000));
+            tokio::select! {
+                biased;
+                () = finish.cancelled() => return,
+                () = sleep(pause) => {}
+            }
+            if let Some(visit) = self.connect() {
+                let expected = visit.stay().await;
+                self.last = Some((expected.topic, expected.pick, expected.cursor.unwrap_or(expected.seen)));
+            }
+        }
+    }
+
+    /// Connects, as a server lets it that asks the log first.
+    fn connect(&mut self) -> Option<Visit> {
+        let random = &mut self.random;
+        let again = self.last.take_if(|_| random.percent(70));
+        let (topic, pick, mut from) = again.map_or_else(
+            || {
+                let topic = random.between(0, self.world.topics.len() as u64 - 1) as usize;
+                (self.world.topics[topic].clone(), Pick::any(random), None)
+            },
+            |(topic, pick, seen)| (topic, pick, Some(seen)),
+        );
+        let span = self.world.log.lock().span(&topic)?;
+        // 410: what was read last is gone.
+        from = from.filter(|from| from.incarnation() == span.end.incarnation() && from.is_at_or_behind(&span.oldest));
+        let start = match from {
+            Some(from) if random.percent(80) => from,
+            _ if random.percent(30) => span.oldest,
+            _ => span.end.clone(),
+        };
+        let is_live = start == span.end;
+        let form = random.pick(&[Form::Plain, Form::Plain, Form::Cursor]);
+        let (capacity, holds_back) = (
+            random.pick(&[100, 300, 2000, 9000]),
+            random.pick(&[0, 0, 0, 1, 50, 500]),
+        );
+        let habit = match random.between(0, 9) {
+            0..5 => Habit::Prompt,
+            5..9 => Habit::Slow {
+                bytes: (capacity + holds_back) / 20 + random.pick(&[10, 100, 1000]),
+                pause: random.pick(&[0, 20, 150]),
+            },
+            _ => Habit::Mute,
+        };
+        let turn = match random.between(0, 9) {
+            0..3 => Some(Turn::Leave),
+            3 => Some(Turn::Freeze),
+            4 => Some(Turn::Vanish),
+            5 => Some(Turn::Shut),
+            6 => Some(Turn::Dawdle),
+            _ => None,
+        };
+        let turn = turn.map(|turn| {
+            let most = random.pick(&[10, 1_000, 30_000]);
+            (Instant::now() + Duration::from_millis(random.between(0, most)), turn)
+        });
+        self.world.note(&(
+            self.number,
+            &topic,
+            pick,
+            start.to_string(),
+            habit,
+            turn,
+            capacity,
+            holds_back,
+        ));
+
+        let (server_end, client_end) = pipe(capacity, holds_back);
+        let subscription = Subscription {
+            topic: topic.clone(),
+            selection: pick.selection(),
+            start: start.clone(),
+            end: span.end.clone(),
+            until: None,
+        };
+        let server = self.world.server();
+        let (tell, end) = oneshot::channel::<Option<End>>();
+        let (delivery, kill) = (Arc::clone(&server.delivery), server.kill.clone());
+        server.delivery.spawn(async move {
+            let end = tokio::select! {
+                biased;
+                () = kill.cancelled() => None,
+                end = delivery.serve(server_end, subscription, Plain(form), false) => Some(end),
+            };
+            let _ = tell.send(end);
+        });
+        let expected = Expected::new(topic, pick, form, start, is_live);
+        Some(Visit::new(
+            self.number,
+            &self.world,
+            random.split(),
+            client_end,
+            end,
+            expected,
+            habit,
+            turn,
+            server.stop,
+        ))
+    }
+}

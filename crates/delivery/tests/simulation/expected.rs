@@ -1,0 +1,178 @@
+//! What a client has to see, by what the log held.
+
+use std::str;
+use std::time::Duration;
+
+use sockeye_delivery::Selection;
+use sockeye_log::{Position, Topic};
+use tokio::time::Instant;
+
+use crate::dialect::Form;
+use crate::log::{CHANNELS, DEVICES, Facts, State, Stored, TYPES};
+use crate::random::Random;
+
+/// Which events a client wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pick {
+    channel: Option<&'static str>,
+    device: Option<&'static str>,
+    ty: Option<&'static str>,
+}
+
+/// The events of one connection.
+pub(crate) struct Expected {
+    pub(crate) topic: Topic,
+    pub(crate) pick: Pick,
+    pub(crate) form: Form,
+    /// Behind what was received.
+    pub(crate) seen: Position,
+    /// The last that was received.
+    pub(crate) cursor: Option<Position>,
+    /// It began at the end of the log.
+    pub(crate) is_live: bool,
+    pub(crate) began: Instant,
+}
+
+/// Within this time an event is with a client that reads, if nothing is wrong: a few answers of the log.
+const PROMPT: Duration = Duration::from_millis(500);
+/// After an outage a log is asked again within this time.
+const RECOVERED: Duration = Duration::from_secs(6);
+
+// ----------------------------------------------------------------------------------------------
+
+impl Pick {
+    pub(crate) fn any(random: &mut Random) -> Self {
+        // Clients have to meet in lanes.
+        if random.percent(50) {
+            return Self::default();
+        }
+        Self {
+            channel: random.percent(30).then(|| random.pick(&CHANNELS)),
+            device: random.percent(30).then(|| random.pick(&DEVICES)),
+            ty: random.percent(20).then(|| random.pick(&TYPES)),
+        }
+    }
+
+    pub(crate) fn selection(self) -> Selection {
+        Selection {
+            channel: self.channel.map(Into::into),
+            device: self.device.map(Into::into),
+            ty: self.ty.map(Into::into),
+        }
+    }
+
+    fn wants(self, stored: &Stored) -> bool {
+        let is = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
+        stored.facts.is_some_and(|Facts { channel, device, ty }| {
+            is(self.channel, channel) && is(self.device, device) && is(self.ty, ty)
+        })
+    }
+}
+
+impl Expected {
+    pub(crate) fn new(topic: Topic, pick: Pick, form: Form, start: Position, is_live: bool) -> Self {
+        Self {
+            topic,
+            pick,
+            form,
+            seen: start,
+            cursor: None,
+            is_live,
+            began: Instant::now(),
+        }
+    }
+
+    /// Takes an event that was received: it has to be the next one of its partition. `prompt`: the client has always read
+    /// at once, and so has to have it soon.
+    pub(crate) fn receive(&mut self, log: &State, payload: &[u8], prompt: bool) {
+        let (cursor, payload) = match self.form {
+            Form::Plain => (None, payload),
+            Form::Cursor => {
+                let end = payload.iter().position(|byte| *byte == b'!').expect("a cursor");
+                (Some(&payload[..end]), &payload[end + 1..])
+            }
+        };
+        let mut parts = payload
+            .splitn(4, |byte| *byte == b':')
+            .map(|part| str::from_utf8(part).unwrap());
+        let mut number = || parts.next().unwrap().parse::<u64>().unwrap();
+        let (incarnation, partition, offset) = (number(), number() as u32, number());
+        assert_eq!(incarnation, self.seen.incarnation().0, "an event of another log");
+        let next = self.seen.offset(partition);
+        assert!(offset >= next, "{partition}:{offset} again, or late: {next} is next");
+        let records = &log.histories[&incarnation].partitions[partition as usize].records;
+        let first = records.partition_point(|record| record.offset < next);
+        let due = records[first..]
+            .iter()
+            .find(|record| self.pick.wants(record))
+            .expect("wanted");
+        assert_eq!(
+            due.offset, offset,
+            "partition {partition}: from {next} on another one is due"
+        );
+        assert_eq!(due.payload.as_deref(), Some(payload), "it is as it was appended");
+        self.seen.advance(partition, offset + 1);
+        if let Some(cursor) = cursor {
+            self.cursor = Some(self.check_cursor(log, cursor));
+        }
+
+        let topic = &log.topics[&self.topic];
+        let calm = !topic.down && due.at > topic.trouble + RECOVERED && due.at >= self.began;
+        if prompt && self.is_live && calm {
+            let took = due.at.elapsed();
+            assert!(took <= PROMPT, "{partition}:{offset} took {took:?}");
+        }
+    }
+
+    /// Whoever reads on from a cursor misses nothing and sees nothing twice.
+    fn check_cursor(&self, log: &State, cursor: &[u8]) -> Position {
+        let incarnation = self.seen.incarnation();
+        let parts = str::from_utf8(cursor).unwrap().split_terminator(',');
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        let offsets = parts
+            .map(|part| part.split_once(':').unwrap())
+            .map(|(partition, next)| (number(partition) as u32, number(next)));
+        let cursor = Position::new(incarnation, offsets);
+        for (number, partition) in (0..).zip(&log.histories[&incarnation.0].partitions) {
+            let (seen, cursor) = (self.seen.offset(number), cursor.offset(number));
+            let between = seen.min(cursor)..seen.max(cursor);
+            let wrong = partition
+                .records
+                .iter()
+                .find(|record| between.contains(&record.offset) && self.pick.wants(record));
+            assert!(wrong.is_none(), "the cursor says {number}:{cursor}, seen is {seen}");
+        }
+        cursor
+    }
+
+    /// Nothing is missed.
+    pub(crate) fn check_complete(&self, log: &State) {
+        let history = &log.histories[&self.seen.incarnation().0];
+        for (number, partition) in (0..).zip(&history.partitions) {
+            let next = self.seen.offset(number);
+            let missed = partition
+                .records
+                .iter()
+                .find(|record| record.offset >= next && self.pick.wants(record));
+            if let Some(missed) = missed {
+                panic!("{number}:{} is missed: {next} is next", missed.offset);
+            }
+        }
+    }
+
+    /// Whether this incarnation of the log is gone.
+    pub(crate) fn is_gone(&self, log: &State) -> bool {
+        log.topics[&self.topic].incarnation != Some(self.seen.incarnation().0)
+    }
+
+    /// Whether retention may have passed the client.
+    pub(crate) fn may_be_trimmed(&self, log: &State, prompt: bool) -> bool {
+        let history = &log.histories[&self.seen.incarnation().0];
+        let passed = (0..)
+            .zip(&history.partitions)
+            .any(|(number, partition)| partition.trimmed > self.seen.offset(number));
+        let topic = &log.topics[&self.topic];
+        let calm = !topic.down && topic.trouble + RECOVERED < self.began;
+        passed && !(prompt && self.is_live && calm)
+    }
+}

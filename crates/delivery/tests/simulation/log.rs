@@ -1,0 +1,431 @@
+//! A log in memory of several topics with several partitions, and all that can happen to one. What was ever appended is
+//! remembered: it is the truth that clients are compared with.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use sockeye_event::event::extension;
+use sockeye_event::{Event, Headers, binary};
+use sockeye_log::{
+    AppendError, Batch, Follow, Incarnation, Log, NewRecord, Position, ReadError, ReadLimit, Record, Retention, Span,
+    Topic, TopicError, Unavailable,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::random::Random;
+
+#[derive(Clone)]
+pub(crate) struct SimLog {
+    state: Arc<Mutex<State>>,
+    /// Wakes in the order of waiting; a watch channel would not.
+    changed: Arc<Notify>,
+}
+
+pub(crate) struct State {
+    pub(crate) topics: BTreeMap<Topic, SimTopic>,
+    /// By incarnation; never two of one topic.
+    pub(crate) histories: BTreeMap<u64, History>,
+    /// Batches that were given to readers.
+    pub(crate) given: u64,
+    /// Bytes of the largest of them.
+    pub(crate) largest: usize,
+    /// Whether an answer may take its time.
+    pub(crate) hesitates: bool,
+    random: Random,
+}
+
+pub(crate) struct SimTopic {
+    /// `None` while it is deleted.
+    pub(crate) incarnation: Option<u64>,
+    pub(crate) down: bool,
+    /// When it was last not as it should be.
+    pub(crate) trouble: Instant,
+    /// Its longest outage.
+    longest: Duration,
+}
+
+/// All that a topic ever held in one incarnation.
+pub(crate) struct History {
+    pub(crate) partitions: Vec<Partition>,
+}
+
+#[derive(Default)]
+pub(crate) struct Partition {
+    pub(crate) records: Vec<Stored>,
+    /// What is before this offset was removed.
+    pub(crate) trimmed: u64,
+    pub(crate) end: u64,
+}
+
+pub(crate) struct Stored {
+    pub(crate) offset: u64,
+    pub(crate) at: Instant,
+    /// What it says; `None` if it is no event.
+    pub(crate) facts: Option<Facts>,
+    headers: Headers,
+    pub(crate) payload: Option<Bytes>,
+}
+
+/// What of an event can be selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) channel: &'static str,
+    pub(crate) device: &'static str,
+    pub(crate) ty: &'static str,
+}
+
+struct Reader {
+    log: SimLog,
+    topic: Topic,
+    incarnation: u64,
+    next: Vec<u64>,
+    /// The engine needs its time.
+    ready: Option<Instant>,
+}
+
+pub(crate) const CHANNELS: [&str; 3] = ["a", "b", "state"];
+pub(crate) const DEVICES: [&str; 4] = ["d0", "d1", "d2", "d3"];
+pub(crate) const TYPES: [&str; 2] = ["io.drogue.event.v1", "io.drogue.connection.v1"];
+
+// ----------------------------------------------------------------------------------------------
+
+impl SimLog {
+    pub(crate) fn new(mut random: Random, topics: &[Topic]) -> Self {
+        let mut state = State {
+            topics: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            given: 0,
+            largest: 0,
+            hesitates: true,
+            random: random.split(),
+        };
+        for topic in topics {
+            state.create(topic);
+        }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            changed: Arc::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something, which readers hear of.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.lock());
+        self.changed.notify_waiters();
+        changed
+    }
+}
+
+impl State {
+    /// Makes a topic with nothing in it.
+    pub(crate) fn create(&mut self, topic: &Topic) {
+        let incarnation = self.histories.len() as u64 + 1;
+        let partitions = self.random.pick(&[1, 1, 2, 3]);
+        let history = History {
+            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+        };
+        self.histories.insert(incarnation, history);
+        let now = Instant::now();
+        let sim = SimTopic {
+            incarnation: Some(incarnation),
+            down: false,
+            trouble: now,
+            longest: Duration::ZERO,
+        };
+        self.topics.insert(topic.clone(), sim);
+    }
+
+    /// Appends an event with a payload of about this size, or something that is no event.
+    pub(crate) fn append(&mut self, topic: &Topic, size: usize, is_event: bool) {
+        let Some(incarnation) = self.topics[topic].incarnation else {
+            return;
+        };
+        let at_device = self.random.between(0, DEVICES.len() as u64 - 1) as usize;
+        let facts = Facts {
+            channel: self.random.pick(&CHANNELS),
+            device: DEVICES[at_device],
+            ty: self.random.pick(&TYPES),
+        };
+        let gap = if self.random.percent(20) {
+            self.random.between(1, 5)
+        } else {
+            0
+        };
+        let history = self.histories.get_mut(&incarnation).unwrap();
+        let number = at_device % history.partitions.len();
+        let partition = &mut history.partitions[number];
+        // Offsets are ordered, not dense.
+        let offset = partition.end + gap;
+        let payload = Bytes::from(format!("{incarnation}:{number}:{offset}:{}", "x".repeat(size)));
+        let (headers, payload) = if is_event {
+            binary::encode(&event(facts, payload))
+        } else {
+            (Headers::default(), Some(payload))
+        };
+        partition.records.push(Stored {
+            offset,
+            at: Instant::now(),
+            facts: is_event.then_some(facts),
+            headers,
+            payload,
+        });
+        partition.end = offset + 1;
+    }
+
+    /// Moves the end although nothing is appended, as Kafka's transaction markers do.
+    pub(crate) fn skip(&mut self, topic: &Topic) {
+        if let Some(incarnation) = self.topics[topic].incarnation {
+            for partition in &mut self.histories.get_mut(&incarnation).unwrap().partitions {
+                partition.end += 2;
+            }
+        }
+    }
+
+    /// Removes what is older than this.
+    pub(crate) fn trim(&mut self, topic: &Topic, age: Duration) {
+        if let Some(incarnation) = self.topics[topic].incarnation {
+            for partition in &mut self.histories.get_mut(&incarnation).unwrap().partitions {
+                let old = partition.records.iter().rev().find(|record| record.at.elapsed() >= age);
+                let before = old.map_or(0, |record| record.offset + 1);
+                partition.trimmed = partition.trimmed.max(before);
+            }
+        }
+    }
+
+    pub(crate) fn fail(&mut self, topic: &Topic, down: bool) {
+        let topic = self.topics.get_mut(topic).unwrap();
+        topic.longest = topic.longest_outage();
+        topic.down = down;
+        topic.trouble = Instant::now();
+    }
+
+    pub(crate) fn delete(&mut self, topic: &Topic) {
+        self.topics.get_mut(topic).unwrap().incarnation = None;
+    }
+
+    /// What a server asks before it accepts a client: what the topic holds.
+    pub(crate) fn span(&self, topic: &Topic) -> Option<Span> {
+        let topic = &self.topics[topic];
+        let incarnation = topic.incarnation.filter(|_| !topic.down)?;
+        let history = &self.histories[&incarnation];
+        Some(Span {
+            oldest: history.position(incarnation, |partition| partition.trimmed),
+            end: history.position(incarnation, |partition| partition.end),
+        })
+    }
+
+    /// The topic as it can be read now from there.
+    fn check(&self, topic: &Topic, incarnation: u64, next: &[u64]) -> Result<(), ReadError> {
+        let sim = &self.topics[topic];
+        if sim.down {
+            return Err(Unavailable("down".to_owned()).into());
+        }
+        let Some(current) = sim.incarnation else {
+            return Err(ReadError::NoTopic(topic.clone()));
+        };
+        let history = &self.histories[&current];
+        let oldest = history.position(current, |partition| partition.trimmed);
+        if current != incarnation {
+            return Err(ReadError::OtherIncarnation { oldest });
+        }
+        if history
+            .partitions
+            .iter()
+            .zip(next)
+            .any(|(partition, next)| *next < partition.trimmed)
+        {
+            return Err(ReadError::Trimmed { oldest });
+        }
+        if history
+            .partitions
+            .iter()
+            .zip(next)
+            .any(|(partition, next)| *next > partition.end)
+        {
+            let end = history.position(current, |partition| partition.end);
+            return Err(ReadError::BeyondEnd { end });
+        }
+        Ok(())
+    }
+}
+
+impl SimTopic {
+    pub(crate) fn longest_outage(&self) -> Duration {
+        let now = if self.down {
+            self.trouble.elapsed()
+        } else {
+            Duration::ZERO
+        };
+        self.longest.max(now)
+    }
+}
+
+impl History {
+    pub(crate) fn position(&self, incarnation: u64, offset: impl Fn(&Partition) -> u64) -> Position {
+        let offsets = (0..).zip(self.partitions.iter().map(offset));
+        Position::new(Incarnation(incarnation), offsets)
+    }
+}
+
+fn event(facts: Facts, payload: Bytes) -> Event {
+    Event {
+        id: "1".into(),
+        source: "simulation".into(),
+        ty: facts.ty.into(),
+        data_content_type: None,
+        data_schema: None,
+        subject: Some(facts.channel.into()),
+        time: None,
+        extensions: vec![(extension::DEVICE.into(), facts.device.into())],
+        data: Some(payload),
+    }
+}
+
+#[async_trait]
+impl Log for SimLog {
+    async fn follow(&self, topic: &Topic, from: &Position) -> Result<Box<dyn Follow>, ReadError> {
+        let (latency, hangs) = {
+            let mut state = self.lock();
+            let latency = if state.random.percent(50) {
+                state.random.between(0, 20)
+            } else {
+                0
+            };
+            (latency, state.random.percent(50))
+        };
+        if latency > 0 {
+            sleep(Duration::from_millis(latency)).await;
+        }
+        // Some engines do not answer while they are not available.
+        loop {
+            let changed = self.changed.notified();
+            if !hangs || !self.lock().topics[topic].down {
+                break;
+            }
+            changed.await;
+        }
+        let state = self.lock();
+        let incarnation = from.incarnation().0;
+        let partitions = state.histories[&incarnation].partitions.len() as u32;
+        let next: Vec<u64> = (0..partitions).map(|partition| from.offset(partition)).collect();
+        state.check(topic, incarnation, &next)?;
+        drop(state);
+        Ok(Box::new(Reader {
+            log: self.clone(),
+            topic: topic.clone(),
+            incarnation,
+            next,
+            ready: None,
+        }))
+    }
+    async fn span(&self, topic: &Topic) -> Result<Span, ReadError> {
+        let state = self.lock();
+        match state.span(topic) {
+            Some(span) => Ok(span),
+            None if state.topics[topic].down => Err(Unavailable("down".to_owned()).into()),
+            None => Err(ReadError::NoTopic(topic.clone())),
+        }
+    }
+    async fn create_topic(&self, _: &Topic, _: Retention) -> Result<(), TopicError> {
+        unreachable!("delivery only reads")
+    }
+    async fn delete_topic(&self, _: &Topic) -> Result<(), TopicError> {
+        unreachable!("delivery only reads")
+    }
+    async fn append(&self, _: &Topic, _: Vec<NewRecord>) -> Result<(), AppendError> {
+        unreachable!("delivery only reads")
+    }
+    async fn position_at(&self, _: &Topic, _: Timestamp) -> Result<Position, ReadError> {
+        unreachable!("delivery only reads")
+    }
+    async fn read(&self, _: &Topic, _: &Position, _: ReadLimit) -> Result<Batch, ReadError> {
+        unreachable!("delivery only follows")
+    }
+    async fn trim(&self, _: &Topic, _: &Position) -> Result<Position, ReadError> {
+        unreachable!("delivery only reads")
+    }
+    async fn probe(&self) -> Result<(), Unavailable> {
+        unreachable!("delivery only reads")
+    }
+}
+
+#[async_trait]
+impl Follow for Reader {
+    async fn next(&mut self) -> Result<Batch, ReadError> {
+        let log = self.log.clone();
+        loop {
+            let changed = log.changed.notified();
+            if let Some(ready) = self.ready {
+                sleep_until(ready).await;
+            }
+            if let Some(batch) = self.take() {
+                return batch;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Reader {
+    /// Some of what is there, in any order of the partitions.
+    fn take(&mut self) -> Option<Result<Batch, ReadError>> {
+        let mut state = self.log.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = state.check(&self.topic, self.incarnation, &self.next) {
+            return Some(Err(error));
+        }
+        let State {
+            random,
+            histories,
+            hesitates,
+            ..
+        } = &mut *state;
+        let history = &histories[&self.incarnation];
+        let partitions = &history.partitions;
+        let most = random.between(1, 30);
+        let mut records = Vec::new();
+        let mut moved = false;
+        for _ in 0..most {
+            let number = random.between(0, partitions.len() as u64 - 1) as usize;
+            let (partition, next) = (&partitions[number], &mut self.next[number]);
+            let at = partition.records.partition_point(|record| record.offset < *next);
+            if let Some(record) = partition.records.get(at) {
+                *next = record.offset + 1;
+                records.push(Record {
+                    partition: number as u32,
+                    offset: record.offset,
+                    time: Timestamp::UNIX_EPOCH,
+                    headers: record.headers.clone(),
+                    payload: record.payload.clone(),
+                });
+            } else if *next < partition.end {
+                moved = true;
+                *next = partition.end;
+            }
+        }
+        if records.is_empty() && !moved {
+            // Whoever is unlucky with the partitions looks again.
+            let behind = |(partition, next): (&Partition, &u64)| *next < partition.end;
+            if partitions.iter().zip(&self.next).any(behind) {
+                drop(state);
+                return self.take();
+            }
+            return None;
+        }
+        self.ready =
+            (*hesitates && random.percent(10)).then(|| Instant::now() + Duration::from_millis(random.between(1, 20)));
+        let bytes = records.iter().map(|record| record.size() + 512).sum();
+        let next = Position::new(Incarnation(self.incarnation), (0..).zip(self.next.iter().copied()));
+        state.given += 1;
+        state.largest = state.largest.max(bytes);
+        Some(Ok(Batch { records, next }))
+    }
+}
