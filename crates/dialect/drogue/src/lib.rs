@@ -1,0 +1,71 @@
+//! The client protocol of Drogue Cloud's WebSocket integration (compat/drogue.md 1): `GET /{application}[/{channel}]` becomes a
+//! stream of CloudEvents in JSON, one per text frame.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `stream.rs` | one request from its head to its upgrade |
+//! | `request.rs` | path, query and credentials, read without I/O |
+//! | `wanted.rs` | which events, from where, until when |
+//! | `refusal.rs` | every way to be refused, with status and JSON body |
+//! | `session.rs` | the protocol of an open socket, without I/O |
+//! | `metrics.rs` | [`Metrics`] |
+//!
+//! A socket keeps the right it was opened with. What ends it early (a revoked key, an application that becomes private) has
+//! its place between `stream.rs`, which knows the caller, and the session.
+
+mod metrics;
+mod refusal;
+mod request;
+mod session;
+mod stream;
+mod wanted;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::any;
+use sockeye_access::Access;
+use sockeye_delivery::Delivery;
+use sockeye_log::{Log, Retention};
+
+pub use metrics::Metrics;
+
+/// The dialect: what its requests share.
+pub struct Drogue {
+    access: Arc<Access>,
+    log: Arc<dyn Log>,
+    delivery: Arc<Delivery>,
+    retention: Retention,
+    metrics: Metrics,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Drogue {
+    /// The dialect over these engines; `log` is the one that `delivery` reads. `retention` is that of topics which have to
+    /// be made.
+    pub fn new(
+        access: Arc<Access>,
+        log: Arc<dyn Log>,
+        delivery: Arc<Delivery>,
+        retention: Retention,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            access,
+            log,
+            delivery,
+            retention,
+            metrics,
+        }
+    }
+}
+
+/// The routes at the root. They take every path of one or two segments that no other room has; for all others the server
+/// answers 404.
+pub fn router(state: Arc<Drogue>) -> Router {
+    Router::new()
+        .route("/{application}", any(stream::open))
+        .route("/{application}/{channel}", any(stream::open))
+        .with_state(state)
+}

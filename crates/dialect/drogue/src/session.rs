@@ -1,0 +1,221 @@
+//! The protocol of one open socket (compat/drogue.md 1.6, 1.7, 1.10).
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+use serde::Deserialize;
+use sockeye_delivery::{Closing, Encoder, Message, Session, Verdict};
+use sockeye_event::{Event, structured};
+use sockeye_log::{Cursor, Position};
+
+/// A socket that was opened with an access key or anonymously. It keeps the right it was opened with: a refreshed token
+/// changes nothing (decision 4). A socket with a token that expires will be another.
+#[derive(Debug, Default)]
+pub(crate) struct DrogueSession {
+    /// The application, if its events are to carry cursors.
+    pub(crate) cursors_of: Option<ByteString>,
+}
+
+/// Events as CloudEvents in JSON (compat/drogue.md 1.9).
+struct StructuredJson;
+
+/// As [`StructuredJson`], each event with an extension that tells the cursor behind it, always the last member.
+struct WithCursor {
+    application: ByteString,
+}
+
+/// What a client may say, in a text or a binary frame.
+#[derive(Deserialize)]
+enum Request {
+    RefreshAccessToken(String),
+}
+
+// ----------------------------------------------------------------------------------------------
+
+/// Protocol error (RFC 6455 section 7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
+/// The extension attribute that tells the cursor.
+const CURSOR: &str = "cursor";
+/// Longest name of a message that is given back in a close reason: a longer one may be a token.
+const NAME: usize = 32;
+
+impl Encoder for StructuredJson {
+    fn name(&self) -> &'static str {
+        "cloudevents+json"
+    }
+
+    fn encode(&self, event: &Event, _behind: &Position, out: &mut BytesMut) {
+        structured::encode(event, out);
+    }
+}
+
+impl Encoder for WithCursor {
+    fn name(&self) -> &'static str {
+        "cloudevents+json, cursor"
+    }
+
+    fn encode(&self, event: &Event, behind: &Position, out: &mut BytesMut) {
+        if event.extensions.iter().any(|(name, _)| name == CURSOR) {
+            // A device's own extension of this name gives way: who asked for a cursor must get one.
+            let mut event = event.clone();
+            event.extensions.retain(|(name, _)| name != CURSOR);
+            structured::encode(&event, out);
+        } else {
+            structured::encode(event, out);
+        }
+        out.truncate(out.len() - 1); // the closing brace
+        for part in [
+            ",\"",
+            CURSOR,
+            "\":\"",
+            &Cursor::encode(&self.application, behind),
+            "\"}",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+impl Session for DrogueSession {
+    const DIALECT: &'static str = "drogue";
+
+    fn encoder(&self) -> Arc<dyn Encoder> {
+        match &self.cursors_of {
+            None => Arc::new(StructuredJson),
+            Some(application) => Arc::new(WithCursor {
+                application: application.clone(),
+            }),
+        }
+    }
+
+    fn receive(&mut self, message: Message<'_>) -> Verdict {
+        match serde_json::from_slice(message.as_bytes()) {
+            Ok(Request::RefreshAccessToken(token)) => {
+                tracing::debug!(
+                    bytes = token.len(),
+                    "a refreshed token is ignored: the socket keeps its own right"
+                );
+                Verdict::Ignore
+            }
+            Err(error) => Verdict::Close(Closing::new(PROTOCOL_ERROR, reason(&error))),
+        }
+    }
+}
+
+/// The text of the error, as the original gives it, but for what may be a secret in the wrong place.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text
+        .strip_prefix("unknown variant `")
+        .and_then(|rest| rest.rsplit_once("`, expected `"))
+    {
+        Some((name, rest)) if name.len() > NAME => format!("unknown variant `..`, expected `{rest}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_limits as limits;
+    use sockeye_log::Incarnation;
+
+    use super::*;
+
+    /// The reason of the close frame; `None` if the message is taken.
+    fn check(message: &[u8], expected: Option<&str>) {
+        let text = String::from_utf8_lossy(message);
+        let as_text = std::str::from_utf8(message).ok().map(Message::Text);
+        for message in as_text.into_iter().chain([Message::Binary(message)]) {
+            match (DrogueSession::default().receive(message), expected) {
+                (Verdict::Ignore, None) => {}
+                (Verdict::Close(closing), Some(reason)) => {
+                    assert_eq!((closing.code, &*closing.reason), (1002, reason), "{text}");
+                    assert!(closing.reason.len() <= limits::WS_CLOSE_REASON, "{text}");
+                }
+                (verdict, _) => panic!("{text}: {verdict:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_the_last_member_and_there_once() {
+        let mut event = Event {
+            id: "1".into(),
+            source: "s".into(),
+            ty: "t".into(),
+            data_content_type: None,
+            data_schema: None,
+            subject: None,
+            time: None,
+            extensions: vec![("device".into(), "d".into())],
+            data: None,
+        };
+        let behind = Position::new(Incarnation(1), [(0, 5)]);
+        let cursors_of = Some("app".into());
+        let encoder = DrogueSession { cursors_of }.encoder();
+        let plain = DrogueSession::default().encoder();
+        assert_ne!(encoder.name(), plain.name(), "other frames are another lane");
+        let encoded = |encoder: &dyn Encoder, event: &Event| {
+            let mut out = BytesMut::new();
+            encoder.encode(event, &behind, &mut out);
+            String::from_utf8(out.to_vec()).unwrap()
+        };
+        let text = encoded(&*plain, &event);
+        let cursor = format!(",\"cursor\":\"{}\"}}", Cursor::encode("app", &behind));
+        let expected = format!("{}{cursor}", text.strip_suffix('}').unwrap());
+        assert_eq!(encoded(&*encoder, &event), expected);
+        event.extensions.insert(0, ("cursor".into(), "mine".into()));
+        assert_eq!(encoded(&*encoder, &event), expected);
+        assert!(encoded(&*plain, &event).contains("mine"));
+    }
+
+    #[test]
+    fn a_refreshed_token_is_ignored() {
+        check(br#"{"RefreshAccessToken":"a.b.c"}"#, None);
+        check(b" { \"RefreshAccessToken\" : \"\" } \n", None);
+    }
+
+    /// compat/drogue.md 1.7 and 1.10.
+    #[test]
+    fn anything_else_closes_with_the_reason_of_the_original() {
+        check(b"", Some("EOF while parsing a value at line 1 column 0"));
+        check(b"hello", Some("expected value at line 1 column 1"));
+        check(b"5", Some("expected value at line 1 column 1"));
+        check(b"{}", Some("expected value at line 1 column 2"));
+        check(
+            br#"{"Foo":1}"#,
+            Some("unknown variant `Foo`, expected `RefreshAccessToken` at line 1 column 6"),
+        );
+        check(
+            br#"{"RefreshAccessToken":5}"#,
+            Some("invalid type: integer `5`, expected a string at line 1 column 23"),
+        );
+        check(
+            br#"{"RefreshAccessToken":"x","more":1}"#,
+            Some("expected value at line 1 column 25"),
+        );
+        check(
+            br#"{"RefreshAccessToken":"x"} x"#,
+            Some("trailing characters at line 1 column 28"),
+        );
+        check(
+            b"{\"RefreshAccessToken\":\"\xff\"}",
+            Some("invalid unicode code point at line 1 column 24"),
+        );
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_given_back() {
+        let hidden = "unknown variant `..`, expected `RefreshAccessToken` at line 1 column ";
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZSJ9.`, expected `c2lnbmF0dXJl";
+        check(
+            format!("\"{token}\"").as_bytes(),
+            Some(&format!("{hidden}{}", token.len() + 2)),
+        );
+        check(
+            format!("{{\"{token}\":1}}").as_bytes(),
+            Some(&format!("{hidden}{}", token.len() + 3)),
+        );
+    }
+}

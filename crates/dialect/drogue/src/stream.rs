@@ -1,0 +1,175 @@
+//! One request for a stream, from its head to its upgrade.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use sockeye_access::{AuthorizeError, Caller, Permission};
+use sockeye_delivery::{Selection, Subscription};
+use sockeye_limits as limits;
+use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
+use sockeye_registry::Application;
+use sockeye_ws::{deflate, handshake};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::Drogue;
+use crate::refusal::Refusal;
+use crate::request::{Query, SUB_PROTOCOL, Target};
+use crate::session::DrogueSession;
+use crate::wanted::{From, Wanted};
+
+/// In the answer to a client that asks for cursors: where its stream begins, for one that is lost before the first event.
+const CURSOR: HeaderName = HeaderName::from_static("sockeye-cursor");
+
+/// Any method on `/{application}` and `/{application}/{channel}`.
+pub(crate) async fn open(State(drogue): State<Arc<Drogue>>, request: Request) -> Response {
+    match drogue.open(request).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            tracing::debug!(%refusal, "a stream was refused");
+            drogue.metrics.refused(refusal.status());
+            refusal.into_response()
+        }
+    }
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Drogue {
+    /// Asks in the order of compat/drogue.md 1.4: who, whether they may, what, how. Only when nothing can fail any more the
+    /// client is told that it is connected.
+    async fn open(&self, mut request: Request) -> Result<Response, Refusal> {
+        let target = Target::of(request.uri().path()).ok_or(Refusal::NotFound)?;
+        let query = Query::of(request.uri().query());
+        let credentials = query.credentials(request.headers())?;
+        let caller = self.access.authenticate(&credentials).await?;
+        let application = self.authorize(&caller, &target.application).await?;
+        if request.method() != Method::GET {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        query.check()?;
+        let wanted = Wanted::of(&query, &target.application)?;
+        let accept = handshake::accept(request.method(), request.headers())?;
+        let extensions = deflate::agree(request.headers())?;
+        let topic = Topic::events_of(target.application);
+        let (start, end) = timeout(limits::ENGINE_PROBE, async {
+            let span = self.span(&topic, &caller, &application).await?;
+            Ok::<_, Refusal>((self.start(&topic, wanted.from, &span).await?, span.end))
+        })
+        .await
+        .unwrap_or_else(|_elapsed| {
+            tracing::warn!(%topic, "the log did not answer in time");
+            Err(Refusal::LOG_UNAVAILABLE)
+        })?;
+
+        let deflate = extensions.is_some();
+        let mut response = switching_protocols(&accept);
+        if let Some(extensions) = extensions {
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
+        }
+        if handshake::offers_protocol(request.headers(), SUB_PROTOCOL) {
+            let headers = response.headers_mut();
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
+        }
+        let mut session = DrogueSession::default();
+        if wanted.cursor {
+            let cursor = HeaderValue::from_str(&Cursor::encode(topic.application(), &start));
+            let cursor = cursor.expect("a cursor is visible ASCII");
+            response.headers_mut().insert(CURSOR, cursor);
+            session.cursors_of = Some(topic.application().clone());
+        }
+        let selection = Selection {
+            channel: target.channel,
+            device: wanted.device,
+            ty: wanted.ty,
+        };
+        let subscription = Subscription {
+            topic,
+            selection,
+            start,
+            end,
+            until: wanted.until,
+        };
+        self.serve(&mut request, subscription, session, deflate);
+        Ok(response)
+    }
+
+    async fn authorize(&self, caller: &Caller, application: &str) -> Result<Application, Refusal> {
+        match self.access.authorize(caller, application, Permission::Read).await {
+            Ok(application) => Ok(application),
+            Err(AuthorizeError::NotFound) => Err(Refusal::NoApplication(application.to_owned())),
+            Err(AuthorizeError::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    /// What the topic holds: what is appended from now on is behind its end (DESIGN.md, delivery contract 1).
+    async fn span(&self, topic: &Topic, caller: &Caller, application: &Application) -> Result<Span, Refusal> {
+        match self.log.span(topic).await {
+            Err(ReadError::NoTopic(_)) => {}
+            span => return Ok(span?),
+        }
+        // The topic of an application that is being deleted goes before it: asked again, access tells which it is.
+        let again = self.authorize(caller, &application.metadata.name).await?;
+        if again.metadata.uid != application.metadata.uid {
+            return Err(Refusal::NoApplication(again.metadata.name));
+        }
+        self.log.create_topic(topic, self.retention).await?;
+        Ok(self.log.span(topic).await?)
+    }
+
+    /// Where reading starts (DESIGN.md, delivery contract 6).
+    async fn start(&self, topic: &Topic, from: From, span: &Span) -> Result<Position, Refusal> {
+        let gone = |message| Refusal::Gone {
+            message,
+            cursor: Cursor::encode(topic.application(), &span.oldest),
+        };
+        match from {
+            From::Now => Ok(span.end.clone()),
+            From::Earliest => Ok(span.oldest.clone()),
+            From::Time(time) => Ok(self.log.position_at(topic, time).await?),
+            From::Position(position) if position.incarnation() != span.end.incarnation() => Err(gone(
+                "the cursor is of an event log that was replaced since: the application was made again, or a backup was restored",
+            )),
+            From::Position(position) if !position.is_at_or_behind(&span.oldest) => Err(gone(
+                "retention has removed events that follow the cursor; the oldest that are left follow the one given here",
+            )),
+            From::Position(position) if !span.end.is_at_or_behind(&position) => {
+                Err(Refusal::wrong("from", "is a cursor beyond the end of the event log"))
+            }
+            From::Position(position) => Ok(position),
+        }
+    }
+
+    /// Lets delivery have the connection once the 101 is out.
+    fn serve(&self, request: &mut Request, subscription: Subscription, session: DrogueSession, deflate: bool) {
+        let upgrade = hyper::upgrade::on(request);
+        let delivery = Arc::clone(&self.delivery);
+        let task = async move {
+            match upgrade.await {
+                Ok(io) => {
+                    delivery.serve(TokioIo::new(io), subscription, session, deflate).await;
+                }
+                Err(error) => tracing::debug!(%error, "a client went before its stream began"),
+            }
+        };
+        self.delivery.spawn(task.in_current_span());
+    }
+}
+
+/// compat/drogue.md 1.5.
+fn switching_protocols(accept: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::from_str(accept).expect("base64 is visible ASCII");
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
