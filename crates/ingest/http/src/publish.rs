@@ -1,0 +1,184 @@
+//! One publish request, from its head to its answer.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use bytestring::ByteString;
+use http::StatusCode;
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+use sockeye_access::{DeviceError, DeviceLogin, Identity, LoginError, Publisher};
+use sockeye_event::{Event, binary};
+use sockeye_event::{Origin, Party};
+use sockeye_limits as limits;
+use sockeye_log::{AppendError, NewRecord, Topic, TopicError};
+
+use crate::Ingest;
+use crate::body::BodyRules;
+use crate::content::{self, Context, Mode};
+use crate::query::Query;
+use crate::refusal::Refusal;
+
+/// `POST /v1/{channel}`: 202 once the event is durable.
+pub(crate) async fn publish(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    match ingest.publish(request).await {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(refusal) => ingest.refuse(refusal),
+    }
+}
+
+/// Another method on a path that publishes.
+pub(crate) async fn not_allowed(State(ingest): State<Arc<Ingest>>) -> Response {
+    ingest.refuse(Refusal::MethodNotAllowed)
+}
+
+/// A path without a channel.
+pub(crate) async fn not_found(State(ingest): State<Arc<Ingest>>) -> Response {
+    ingest.refuse(Refusal::NotFound)
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Ingest {
+    fn refuse(&self, refusal: Refusal) -> Response {
+        tracing::debug!(%refusal, "a publish request was refused");
+        self.metrics.refused(refusal.kind());
+        refusal.into_response()
+    }
+
+    async fn publish(&self, request: Request) -> Result<(), Refusal> {
+        let (head, body) = request.into_parts();
+        let query = Query::parse(head.uri.query()).map_err(|error| Refusal::BadRequest(error.to_string()))?;
+        let channel = channel(head.uri.path())?;
+        let login = DeviceLogin::new(query.application.as_deref(), query.device.as_deref(), &head.headers)?;
+        let publisher = self.devices.authenticate(&login, query.publish_as.as_deref()).await?;
+
+        let declared = content::declared_type(&head.headers)?;
+        let mode = Mode::of(declared);
+        let rules = BodyRules {
+            limit: mode.limit(),
+            time: limits::HTTP_BODY_TIME,
+            budget: &self.bodies,
+        };
+        let (body, _held) = rules.read(&head.headers, body).await?;
+
+        let context = Context {
+            origin: self.origin(&publisher),
+            channel,
+            data_schema: query.data_schema.as_deref(),
+            now: Timestamp::now(),
+        };
+        let events = content::events(&context, mode, declared, &head.headers, body)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.append(&login, query.publish_as.as_deref(), &publisher, &events)
+            .await?;
+
+        let bytes = events
+            .iter()
+            .filter_map(|event| event.data.as_ref())
+            .map(Bytes::len)
+            .sum::<usize>();
+        self.metrics.events.inc_by(events.len() as u64);
+        self.metrics.bytes.inc_by(bytes as u64);
+        Ok(())
+    }
+
+    fn origin(&self, publisher: &Publisher) -> Origin {
+        let party = |known: &Identity| Party {
+            name: known.name.clone(),
+            uid: Some(known.uid.clone()),
+        };
+        Origin {
+            application: party(&publisher.application),
+            device: party(&publisher.device),
+            sender: party(&publisher.sender),
+            instance: self.instance.clone(),
+        }
+    }
+
+    /// Makes the events durable. An application may have no topic yet; then it is made, if the application is still there.
+    async fn append(
+        &self,
+        login: &DeviceLogin<'_>,
+        publish_as: Option<&str>,
+        publisher: &Publisher,
+        events: &[Event],
+    ) -> Result<(), Refusal> {
+        let topic = Topic::events_of(publisher.application.name.clone());
+        match self.log.append(&topic, records(events)).await {
+            Err(AppendError::NoTopic(_)) => {}
+            other => return Ok(other?),
+        }
+        // The topic of an application that is being deleted goes after it: asked again, access tells which it is.
+        let again = self.devices.authenticate(login, publish_as).await?;
+        if again.application.uid != publisher.application.uid {
+            return Err(Refusal::WRONG_CREDENTIALS);
+        }
+        self.log.create_topic(&topic, self.retention).await?;
+        Ok(self.log.append(&topic, records(events)).await?)
+    }
+}
+
+fn records(events: &[Event]) -> Vec<NewRecord> {
+    let record = |event| {
+        let (headers, payload) = binary::encode(event);
+        NewRecord { headers, payload }
+    };
+    events.iter().map(record).collect()
+}
+
+/// The second segment of the path, percent-decoded.
+fn channel(path: &str) -> Result<ByteString, Refusal> {
+    let segment = path.split('/').nth(2).unwrap_or_default();
+    match percent_decode_str(segment).decode_utf8() {
+        Ok(channel) => Ok(ByteString::from(channel.into_owned())),
+        Err(_) => Err(Refusal::BadRequest(
+            "the channel in the path is not UTF-8 after percent-decoding".to_owned(),
+        )),
+    }
+}
+
+impl From<LoginError> for Refusal {
+    fn from(error: LoginError) -> Self {
+        Self::Authentication(format!("Authentication failed: {error}").into())
+    }
+}
+
+impl From<DeviceError> for Refusal {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Denied => Self::WRONG_CREDENTIALS,
+            DeviceError::Busy => Self::AuthenticationUnavailable(error.to_string()),
+            DeviceError::Unavailable(unavailable) => {
+                tracing::warn!(%unavailable, "a device could not be authenticated");
+                Self::AuthenticationUnavailable("devices cannot be authenticated now, try again later".to_owned())
+            }
+        }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Busy => Self::Busy("too many events wait to be stored, try again shortly"),
+            AppendError::NoTopic(_) | AppendError::Unavailable(_) => unavailable(&error),
+        }
+    }
+}
+
+impl From<TopicError> for Refusal {
+    fn from(error: TopicError) -> Self {
+        unavailable(&error)
+    }
+}
+
+/// What is wrong with the log is the operator's to know.
+fn unavailable(error: &dyn Display) -> Refusal {
+    tracing::warn!(%error, "an event could not be stored");
+    Refusal::Unavailable("the event could not be stored, try again later".to_owned())
+}

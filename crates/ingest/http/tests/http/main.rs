@@ -1,0 +1,7 @@
+//! The endpoint by the tables of compat/drogue.md 5.1, on a real engine.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod batch;
+mod publish;
+mod world;
