@@ -1,0 +1,122 @@
+//! `/api/registry/v1alpha1/apps`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use http::{HeaderName, StatusCode, header};
+use sockeye_access::Permission;
+use sockeye_event::name;
+use sockeye_log::Topic;
+use sockeye_registry::Application;
+
+use crate::Api;
+use crate::error::ApiError;
+use crate::extract::{DeleteOptions, Document, Login, Names, preconditions};
+use crate::list::{self, ListQuery, Wanted};
+
+/// `POST`: 201 with `Location`. The caller becomes the owner.
+pub(crate) async fn create(
+    State(api): State<Arc<Api>>,
+    login: Login,
+    Document(mut application): Document<Application>,
+) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
+    let name = application.metadata.name.clone();
+    name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
+    no_application_in(&application)?;
+    application.owner = login.name;
+
+    let _one_at_a_time = api.lifecycle.lock().await;
+    if api.registry.application(&name).await?.is_some() {
+        return Err(ApiError::Conflict(format!("`{name}` is taken")));
+    }
+    // Before the application is there, so that nobody ever sees events of a namesake that was deleted.
+    let topic = Topic::events_of(name.clone());
+    api.log.delete_topic(&topic).await?;
+    api.log.create_topic(&topic, api.retention).await?;
+    api.registry.create_application(application).await?;
+    let location = format!("/api/registry/v1alpha1/apps/{name}");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)]))
+}
+
+/// `GET`: those that the caller may read.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    login: Login,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let wanted = Wanted::of(query)?;
+    let caller = Arc::new(login.caller);
+    let fetch = move |page| {
+        let (api, caller) = (api.clone(), caller.clone());
+        async move {
+            let found = api.registry.applications(page).await?;
+            let may_read = |application: &Application| caller.may(Permission::Read, application);
+            Ok(found
+                .into_iter()
+                .map(|application| Some(application).filter(may_read))
+                .collect())
+        }
+    };
+    list::answer(wanted, fetch).await
+}
+
+/// `GET` of one. Unlike the streams, this call tells "not yours" (403) from "not there" (404), as the original does.
+pub(crate) async fn get(
+    State(api): State<Arc<Api>>,
+    login: Login,
+    Names(name): Names<String>,
+) -> Result<Json<Application>, ApiError> {
+    api.application(&login, &name, Permission::Read).await.map(Json)
+}
+
+/// `PUT`: 204.
+pub(crate) async fn update(
+    State(api): State<Arc<Api>>,
+    login: Login,
+    Names(name): Names<String>,
+    Document(application): Document<Application>,
+) -> Result<StatusCode, ApiError> {
+    if application.metadata.name != name {
+        return Err(ApiError::BadRequest(
+            "`metadata.name` is not the name in the path".to_owned(),
+        ));
+    }
+    no_application_in(&application)?;
+    api.application(&login, &name, Permission::Write).await?;
+    let pre = preconditions(&application.metadata);
+    api.registry.update_application(application, pre).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE`: 204. Its devices, groups and events go with it.
+pub(crate) async fn delete(
+    State(api): State<Arc<Api>>,
+    login: Login,
+    Names(name): Names<String>,
+    DeleteOptions(pre): DeleteOptions,
+) -> Result<StatusCode, ApiError> {
+    api.application(&login, &name, Permission::Admin).await?;
+    let _one_at_a_time = api.lifecycle.lock().await;
+    api.registry.delete_application(&name, pre).await?;
+    // After the application: a precondition that does not hold must not cost the events, and an event on its way finds no
+    // application for which to make the topic again. Should this fail, nobody can read what is left, and retention takes it.
+    if let Err(error) = api.log.delete_topic(&Topic::events_of(name.clone())).await {
+        tracing::warn!(%error, application = name, "the events of a deleted application are left to retention");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+// ----------------------------------------------------------------------------------------------
+
+/// Only devices name an application.
+fn no_application_in(application: &Application) -> Result<(), ApiError> {
+    if application.metadata.application.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(
+        "`metadata.application` is for devices: leave it out".to_owned(),
+    ))
+}

@@ -1,0 +1,162 @@
+//! What handlers take from a request, with errors in the API's own shape.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sockeye_access::{AuthenticateError, Caller, Credentials, CredentialsError};
+use sockeye_limits as limits;
+use sockeye_registry::{Metadata, Preconditions};
+use uuid::Uuid;
+
+use crate::Api;
+use crate::error::ApiError;
+
+/// A caller who has proved who it is.
+pub(crate) struct Login {
+    /// As the access room knows it.
+    pub(crate) caller: Caller,
+    /// The user's name.
+    pub(crate) name: String,
+    /// May do everything.
+    pub(crate) admin: bool,
+}
+
+/// The percent-decoded names in the path.
+pub(crate) struct Names<T>(pub(crate) T);
+
+/// The JSON document in the body.
+pub(crate) struct Document<T>(pub(crate) T);
+
+/// The optional body of a DELETE: `{"preconditions":{"uid"?,"resourceVersion"?}}`.
+pub(crate) struct DeleteOptions(pub(crate) Preconditions);
+
+// ----------------------------------------------------------------------------------------------
+
+impl FromRequestParts<Arc<Api>> for Login {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let login = <Self as OptionalFromRequestParts<Arc<Api>>>::from_request_parts(parts, api).await?;
+        login.ok_or(ApiError::ANONYMOUS)
+    }
+}
+
+/// `None` without credentials; wrong ones are an error nevertheless.
+impl OptionalFromRequestParts<Arc<Api>> for Login {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Option<Self>, ApiError> {
+        let credentials = match Credentials::from_authorization(&parts.headers) {
+            Ok(None) => return Ok(None),
+            Ok(Some(credentials)) => credentials,
+            Err(error @ CredentialsError::MoreThanOne) => return Err(ApiError::BadRequest(error.to_string())),
+            Err(error) => return Err(ApiError::Unauthorized(error.to_string().into())),
+        };
+        let caller = match api.access.authenticate(&credentials).await {
+            Ok(caller) => caller,
+            Err(AuthenticateError::Unavailable(unavailable)) => return Err(unavailable.into()),
+            Err(error) => return Err(ApiError::Unauthorized(error.to_string().into())),
+        };
+        Ok(match &caller {
+            Caller::Anonymous => None,
+            Caller::User { name, admin, .. } => Some(Self {
+                name: name.clone(),
+                admin: *admin,
+                caller,
+            }),
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Names<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Ok(Path(names)) => Ok(Self(names)),
+            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(ApiError::NotJson);
+        }
+        let body = read(body).await?;
+        Ok(Self(parse(&body)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for DeleteOptions {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, ApiError> {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Conditions {
+            uid: Option<Uuid>,
+            resource_version: Option<Uuid>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Options {
+            #[serde(default)]
+            preconditions: Option<Conditions>,
+        }
+        let body = read(request.into_body()).await?;
+        let options: Options = if body.is_empty() {
+            Options::default()
+        } else {
+            parse(&body)?
+        };
+        let Conditions { uid, resource_version } = options.preconditions.unwrap_or_default();
+        Ok(Self(Preconditions { uid, resource_version }))
+    }
+}
+
+/// What must hold for a PUT: what the document says of the state it was read in.
+pub(crate) fn preconditions(metadata: &Metadata) -> Preconditions {
+    let given = |id: Uuid| Some(id).filter(|id| !id.is_nil());
+    Preconditions {
+        uid: given(metadata.uid),
+        resource_version: given(metadata.resource_version),
+    }
+}
+
+/// `application/json`, with or without parameters. That it is demanded also keeps web pages of other origins from
+/// posting forms with a browser's remembered credentials.
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let body = Limited::new(body, limits::REGISTRY_DOCUMENT).collect();
+    match tokio::time::timeout(limits::HTTP_BODY_TIME, body).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge),
+        Ok(Err(error)) => Err(ApiError::BadRequest(format!("the body could not be read: {error}"))),
+        Err(_elapsed) => Err(ApiError::BodyTime),
+    }
+}
+
+/// The original says `Json deserialize error: ..` too; its clients show the text.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::BadRequest(format!("Json deserialize error: {error}")))
+}

@@ -1,0 +1,109 @@
+//! The REST API of operators, in the shapes of Drogue Cloud (compat/drogue.md 3.2, 4): applications, devices, members,
+//! access keys.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `applications.rs` | `/api/registry/v1alpha1/apps` |
+//! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
+//! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
+//! | `users.rs` | `/api/tokens/v1alpha1`, `/api/admin/v1alpha1/user/whoami` |
+//! | `list.rs` | lists, streamed |
+//! | `selector.rs` | label selectors |
+//! | `extract.rs` | what handlers take from a request |
+//! | `error.rs` | every way to fail, with status and JSON body |
+//!
+//! Where this API differs from the original: credentials are always demanded (401; only `whoami` answers without), bodies
+//! explain every error, the credentials of devices are shown only to those who may change them, and a change of members
+//! moves `resourceVersion`.
+
+mod applications;
+mod devices;
+mod error;
+mod extract;
+mod list;
+mod members;
+mod selector;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get};
+use sockeye_access::{Access, AuthorizeError, Permission};
+use sockeye_log::{Log, Retention};
+use sockeye_registry::{Application, Registry};
+use tokio::sync::Mutex;
+
+use error::ApiError;
+use extract::Login;
+
+/// The API: what its calls share.
+pub struct Api {
+    registry: Arc<dyn Registry>,
+    log: Arc<dyn Log>,
+    access: Arc<Access>,
+    retention: Retention,
+    /// Held while an application is made or removed, so that its name and its topic change together.
+    lifecycle: Mutex<()>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Api {
+    /// An API over these engines. `retention` is that of the logs of new applications.
+    pub fn new(registry: Arc<dyn Registry>, log: Arc<dyn Log>, access: Arc<Access>, retention: Retention) -> Self {
+        Self {
+            registry,
+            log,
+            access,
+            retention,
+            lifecycle: Mutex::new(()),
+        }
+    }
+
+    /// The application, if it is there and the caller may do this with it.
+    async fn authorize(
+        &self,
+        login: &Login,
+        name: &str,
+        permission: Permission,
+    ) -> Result<Option<Application>, ApiError> {
+        match self.access.authorize(&login.caller, name, permission).await {
+            Ok(application) => Ok(Some(application)),
+            Err(AuthorizeError::NotFound) => Ok(None),
+            Err(AuthorizeError::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    /// The application; 403 if it is there but not for the caller.
+    async fn application(&self, login: &Login, name: &str, permission: Permission) -> Result<Application, ApiError> {
+        match self.authorize(login, name, permission).await? {
+            Some(application) => Ok(application),
+            None if self.registry.application(name).await?.is_some() => Err(ApiError::Forbidden),
+            None => Err(ApiError::no_application(name)),
+        }
+    }
+}
+
+/// The routes below `/api`.
+pub fn router(state: Arc<Api>) -> Router {
+    let apps = get(applications::list).post(applications::create);
+    let app = get(applications::get)
+        .put(applications::update)
+        .delete(applications::delete);
+    let devices = get(devices::list).post(devices::create);
+    let device = get(devices::get).put(devices::update).delete(devices::delete);
+    let members = get(members::get).put(members::put);
+    let keys = get(users::keys).post(users::create_key);
+    Router::new()
+        .route("/api/registry/v1alpha1/apps", apps)
+        .route("/api/registry/v1alpha1/apps/{app}", app)
+        .route("/api/registry/v1alpha1/apps/{app}/devices", devices)
+        .route("/api/registry/v1alpha1/apps/{app}/devices/{device}", device)
+        .route("/api/admin/v1alpha1/apps/{app}/members", members)
+        .route("/api/admin/v1alpha1/user/whoami", get(users::who_am_i))
+        .route("/api/tokens/v1alpha1", keys)
+        .route("/api/tokens/v1alpha1/{prefix}", delete(users::delete_key))
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .with_state(state)
+}

@@ -1,0 +1,7 @@
+//! The API by the tables of compat/drogue.md 3.2 and 4, on a real engine.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod documents;
+mod people;
+mod world;

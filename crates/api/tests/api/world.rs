@@ -1,0 +1,123 @@
+//! The API on a real engine in a folder of its own, with three users: `admin`, an administrator, `alice` and `bob`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use serde_json::Value;
+use sockeye_access::{Access, key};
+use sockeye_api::{Api, router};
+use sockeye_engine_sqlite::{Options, SqliteEngine};
+use sockeye_log::{Log, Retention};
+use sockeye_registry::{AccessKey, Registry};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) log: Arc<dyn Log>,
+    keys: BTreeMap<&'static str, String>,
+    _folder: TempDir,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(SqliteEngine::open(folder.path().join("sockeye.db"), Options::default()).unwrap());
+        let (registry, log): (Arc<dyn Registry>, Arc<dyn Log>) = (engine.clone(), engine);
+        let mut keys = BTreeMap::new();
+        for (user, admin) in [("admin", true), ("alice", false), ("bob", false)] {
+            registry.ensure_user(user, admin).await.unwrap();
+            let made = key::generate();
+            keys.insert(user, made.key.expose().to_owned());
+            let stored = AccessKey {
+                prefix: made.prefix,
+                hash: made.hash,
+                user: user.to_owned(),
+                created: Timestamp::now(),
+                description: None,
+            };
+            registry.create_key(stored).await.unwrap();
+        }
+        let access = Arc::new(Access::new(registry.clone()));
+        let router = router(Arc::new(Api::new(
+            registry.clone(),
+            log.clone(),
+            access,
+            Retention::default(),
+        )));
+        Self {
+            router,
+            registry,
+            log,
+            keys,
+            _folder: folder,
+        }
+    }
+
+    /// `Authorization` of a user.
+    pub(crate) fn authorization(&self, user: &str) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{user}:{}", self.keys[user])))
+    }
+
+    /// Calls as a user, `-` for nobody. The call is method and path; a body goes as JSON.
+    pub(crate) async fn call(&self, user: &str, call: &str, body: &str) -> Answer {
+        let (method, path) = call.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        if user != "-" {
+            request = request.header(header::AUTHORIZATION, self.authorization(user));
+        }
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Calls and demands a status.
+    pub(crate) async fn ok(&self, user: &str, call: &str, body: &str, status: u16) -> Answer {
+        let answer = self.call(user, call, body).await;
+        assert_eq!(answer.status, status, "{user} {call} {body}: {}", answer.text);
+        answer
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// Names in a list of documents.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let list = self.json();
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
