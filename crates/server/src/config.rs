@@ -1,0 +1,190 @@
+//! The configuration: plain data that was checked, or everything that is wrong with it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sockeye_log::Retention;
+
+use crate::settings::SETTINGS;
+use crate::sources::{Given, Origin, Sources};
+
+/// What a server needs to know. [`Config::default`] is what it does when nothing is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Folder of the data file and of the administrator's key.
+    pub data: PathBuf,
+    /// Name of this installation, an extension of every event.
+    pub instance: String,
+    /// Threads that serve connections; `None` is one per core.
+    pub cores: Option<usize>,
+    /// How long open requests and sockets may take to end.
+    pub drain: Duration,
+    /// Where devices, clients and operators connect.
+    pub http_bind: SocketAddr,
+    /// Where `/metrics` is served.
+    pub metrics_bind: Option<SocketAddr>,
+    /// Most open connections.
+    pub connections: usize,
+    /// How long the events of an application are kept.
+    pub retention: Retention,
+    /// The log of the server itself.
+    pub log: LogConfig,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Levels of modules, in the words of `tracing-subscriber`.
+    pub level: String,
+}
+
+/// The form of a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Everything that is wrong with a configuration, each by the name under which it was given.
+#[derive(Debug)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{origin}: `{value}` is not allowed; give {allowed}")]
+    NotAllowed {
+        origin: Origin,
+        value: String,
+        allowed: &'static str,
+    },
+    #[error("{origin}: there is no such setting{}", hint(suggestion.as_deref()))]
+    Unknown { origin: Origin, suggestion: Option<String> },
+    #[error("{variable}: the value is not UTF-8")]
+    NotUtf8 { variable: String },
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        path: PathBuf,
+        line: usize,
+        message: String,
+    },
+    #[error("{}: the file cannot be read: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Config {
+    /// Reads the sources; what was given by flag counts more than the environment, and that more than the file.
+    ///
+    /// # Errors
+    /// Every value that is wrong, also those that another source overrides, and every name that is not known.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let mut config = Self::default();
+        let (given, mut errors) = sources.read();
+        for Given { setting, text, origin } in given {
+            if (setting.set)(&mut config, &text).is_none() {
+                errors.push(ConfigError::NotAllowed {
+                    origin,
+                    value: text,
+                    allowed: setting.allowed,
+                });
+            }
+        }
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        // The table knows the defaults; these values only give the fields their types.
+        let mut config = Self {
+            data: PathBuf::new(),
+            instance: String::new(),
+            cores: None,
+            drain: Duration::ZERO,
+            http_bind: (Ipv4Addr::LOCALHOST, 0).into(),
+            metrics_bind: None,
+            connections: 0,
+            retention: Retention {
+                age: Duration::ZERO,
+                bytes: 0,
+            },
+            log: LogConfig {
+                format: LogFormat::Text,
+                level: String::new(),
+            },
+        };
+        for setting in SETTINGS {
+            (setting.set)(&mut config, setting.default).expect("the defaults are allowed");
+        }
+        config
+    }
+}
+
+impl std::fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        for error in &self.0 {
+            write!(f, "\n  {error}")?;
+        }
+        f.write_str("\n`sockeye config` prints all settings with what is allowed")
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+fn hint(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_limits as limits;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_limits() {
+        let config = Config::default();
+        assert_eq!(
+            config.retention,
+            Retention {
+                age: limits::RETAIN_AGE,
+                bytes: limits::RETAIN_BYTES
+            }
+        );
+        assert_eq!(config.connections, limits::CONNECTIONS);
+        assert_eq!(config.drain, limits::DRAIN_TIME);
+        assert!(config.http_bind.ip().is_loopback(), "deny by default");
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_the_limits_say() {
+        for (key, most) in [
+            ("cores", limits::CORES),
+            ("limits.connections", limits::CONNECTIONS_CONFIGURED),
+        ] {
+            let setting = SETTINGS.iter().find(|setting| setting.key == key).unwrap();
+            assert!(
+                setting.allowed.ends_with(&format!("from 1 to {most}")),
+                "{}",
+                setting.allowed
+            );
+            let mut config = Config::default();
+            for (number, allowed) in [(0, false), (1, true), (most, true), (most + 1, false)] {
+                let set = (setting.set)(&mut config, &number.to_string());
+                assert_eq!(set.is_some(), allowed, "{key} = {number}");
+            }
+        }
+    }
+}

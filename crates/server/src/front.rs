@@ -1,0 +1,108 @@
+//! Everything that stands between clients and rooms: listeners, the acceptor, the cores.
+
+use std::iter;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sockeye_limits as limits;
+
+use crate::cores::{self, Life};
+use crate::listener::{self, Listener};
+use crate::rooms::Rooms;
+use crate::{Config, StartError};
+
+/// The addresses of a server, bound but not served yet.
+pub(crate) struct Addresses {
+    http: Listener,
+    metrics: Option<Listener>,
+}
+
+/// The front of a server. Dropped without having been closed it ends at once, and its connections with it.
+pub(crate) struct Front {
+    /// Where devices, clients and operators connect.
+    pub(crate) http: SocketAddr,
+    /// Where `/metrics` is served.
+    pub(crate) metrics: Option<SocketAddr>,
+    life: Life,
+    threads: Vec<JoinHandle<()>>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Addresses {
+    /// Binds all addresses.
+    pub(crate) fn bind(config: &Config) -> Result<Self, StartError> {
+        let bind = |address, flag| Listener::bind(address).map_err(|reason| StartError::Bind { address, flag, reason });
+        let http = bind(config.http_bind, "http-bind")?;
+        let metrics = config
+            .metrics_bind
+            .map(|address| bind(address, "metrics-bind"))
+            .transpose()?;
+        Ok(Self { http, metrics })
+    }
+}
+
+impl Front {
+    /// Serves the rooms at the addresses. At most `connections` are open at once.
+    pub(crate) fn open(
+        addresses: Addresses,
+        rooms: &Rooms,
+        connections: usize,
+        cores: Option<usize>,
+        life: Life,
+    ) -> Result<Self, StartError> {
+        let Addresses { http, metrics } = addresses;
+        let of_metrics = metrics.as_ref().map(|listener| listener.address);
+        let mut front = Self {
+            http: http.address,
+            metrics: of_metrics,
+            life,
+            threads: Vec::new(),
+        };
+        let all_cores = || {
+            std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(limits::CORES)
+        };
+        let queues = cores::start(cores.unwrap_or_else(all_cores), &front.life, &mut front.threads);
+        let queues = queues.map_err(StartError::Thread)?;
+        let http = (http, rooms.http(connections));
+        let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS)));
+        let acceptor = listener::start(iter::once(http).chain(metrics), &queues, &front.life.stop);
+        front.threads.push(acceptor.map_err(StartError::Thread)?);
+        Ok(front)
+    }
+
+    /// Takes no more connections, and gives those that are open this time to end. Gives the number of those that were cut
+    /// off.
+    pub(crate) async fn close(&mut self, drain: Duration) -> usize {
+        let Life { tasks, stop, cut } = &self.life;
+        tracing::info!(
+            connections = tasks.len(),
+            seconds = drain.as_secs_f64(),
+            "stopping: open connections may end"
+        );
+        stop.cancel();
+        tasks.close();
+        let drained = tokio::time::timeout(drain, tasks.wait()).await;
+        let left = if drained.is_ok() { 0 } else { tasks.len() };
+        if left > 0 {
+            tracing::warn!(connections = left, "the time to drain is over: connections are cut off");
+        }
+        cut.cancel();
+        let threads = std::mem::take(&mut self.threads);
+        let ended = tokio::task::spawn_blocking(|| threads.into_iter().all(|thread| thread.join().is_ok())).await;
+        if !matches!(ended, Ok(true)) {
+            tracing::error!("a thread that serves connections has panicked");
+        }
+        left
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.life.stop.cancel();
+        self.life.cut.cancel();
+    }
+}

@@ -1,0 +1,53 @@
+//! One process: configuration, wiring, limits, metrics, health, shutdown. It knows no rule of any protocol.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `settings.rs` | every setting, once |
+//! | `value.rs` | values from the text that people write |
+//! | `sources.rs`, `flags.rs` | where settings are given: file, environment, flags |
+//! | `config.rs` | [`Config`], or everything that is wrong with it |
+//! | `template.rs` | the documented configuration file |
+//! | `server.rs` | [`Server`]: start and stop |
+//! | `rooms.rs` | the rooms of the house, and what each is given |
+//! | `first_start.rs` | the administrator's key |
+//! | `front.rs` | what stands between clients and rooms |
+//! | `listener.rs` | addresses, and the thread that accepts |
+//! | `cores.rs` | the threads that serve, one per core |
+//! | `connection.rs` | one connection |
+//! | `request.rs`, `not_found.rs` | what every request gets; requests that are nobody's |
+//! | `health.rs`, `metrics.rs`, `logs.rs` | what operators look at |
+//! | `shutdown.rs` | signals |
+//! | `files.rs` | file descriptors |
+//! | `error.rs` | why a server does not start |
+
+mod config;
+mod connection;
+mod cores;
+mod error;
+mod files;
+mod first_start;
+mod flags;
+mod front;
+mod health;
+mod listener;
+pub mod logs;
+mod metrics;
+mod not_found;
+mod request;
+mod rooms;
+mod server;
+mod settings;
+mod shutdown;
+mod sources;
+mod template;
+mod value;
+
+pub use config::{Config, ConfigErrors, LogConfig, LogFormat};
+pub use error::StartError;
+pub use first_start::KEY_FILE;
+pub use flags::Flags;
+pub use rooms::DATA_FILE;
+pub use server::{Server, Stopped};
+pub use shutdown::{Signal, Signals};
+pub use sources::Sources;
+pub use template::template;

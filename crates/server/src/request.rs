@@ -1,0 +1,75 @@
+//! What every request gets, whatever room answers it: an id, and a span in the log that carries it.
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use sockeye_limits as limits;
+use tower::Service;
+use tracing::Instrument;
+
+/// Ties an answer, and all lines of the log about it, to a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+// ----------------------------------------------------------------------------------------------
+
+/// Answers one request. The span has the path but not the query, which may hold secrets.
+pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>) -> Response<Body> {
+    let id = id(request.headers_mut());
+    let text = id.to_str().unwrap_or_default();
+    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
+    let answered = async {
+        let Ok(response) = router.call(request).await;
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    };
+    let mut response = answered.instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The id that the request brought, if it can stand in a log; else a new one, for the rooms to find in its place.
+fn id(headers: &mut HeaderMap) -> HeaderValue {
+    if let Some(id) = headers.get(REQUEST_ID)
+        && is_sane(id.as_bytes())
+    {
+        return id.clone();
+    }
+    let id = HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>())).expect("hex is visible ASCII");
+    headers.insert(REQUEST_ID, id.clone());
+    id
+}
+
+/// Long enough for a UUID or a W3C trace parent, and nothing that could be taken for more than one word of a log line.
+fn is_sane(id: &[u8]) -> bool {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
+    (1..=limits::REQUEST_ID).contains(&id.len()) && id.iter().all(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sane_id_is_taken_over_and_any_other_replaced() {
+        let too_long = "a".repeat(limits::REQUEST_ID + 1);
+        for (brought, taken) in [
+            (Some("4bf92f3577b34da6a3ce929d0e0e4736"), true),
+            (Some("web:1/2.3_4-5+6=7@8"), true),
+            (Some(""), false),
+            (Some("two words"), false),
+            (Some("\"quoted\""), false),
+            (Some(too_long.as_str()), false),
+            (None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(brought) = brought {
+                headers.insert(REQUEST_ID, HeaderValue::from_str(brought).unwrap());
+            }
+            let id = id(&mut headers);
+            assert_eq!(headers.get(REQUEST_ID), Some(&id), "rooms find it in the request");
+            assert_eq!(brought == id.to_str().ok(), taken, "{brought:?} became {id:?}");
+            assert!(is_sane(id.as_bytes()), "{id:?}");
+        }
+    }
+}

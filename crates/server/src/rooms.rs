@@ -1,0 +1,171 @@
+//! The rooms of the house, and what each is given: engines, who may do what, and the routes of every protocol.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use prometheus_client::registry::Registry as Numbers;
+use sockeye_access::{Access, Devices};
+use sockeye_api::Api;
+use sockeye_delivery::Delivery;
+use sockeye_dialect_drogue::Drogue;
+use sockeye_engine_sqlite::{Options, SqliteEngine};
+use sockeye_ingest_http::Ingest;
+use sockeye_limits as limits;
+use sockeye_log::{Log, Retention, Topic};
+use sockeye_registry::{Page, Registry};
+use tokio::sync::Semaphore;
+use tower_http::cors::{AllowHeaders, CorsLayer};
+
+use crate::cores::Life;
+use crate::health::{self, Health};
+use crate::listener::Service;
+use crate::metrics::{self, Metrics};
+use crate::{Config, StartError, first_start, not_found};
+
+/// Name of the data file in the data folder.
+pub const DATA_FILE: &str = "sockeye.db";
+
+/// Everything that serves requests.
+pub(crate) struct Rooms {
+    engine: SqliteEngine,
+    protocols: Router,
+    health: Router,
+    numbers: Arc<Numbers>,
+    metrics: Metrics,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Rooms {
+    /// Opens the engine, prepares it, and furnishes the rooms around it.
+    pub(crate) async fn open(config: &Config, life: &Life) -> Result<Self, StartError> {
+        let folder = |reason| StartError::Folder {
+            path: config.data.clone(),
+            reason,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.data)
+            .map_err(folder)?;
+        let file = config.data.join(DATA_FILE);
+        // In a thread that may block: a file that was not closed is recovered first.
+        let open = tokio::task::spawn_blocking(move || SqliteEngine::open(file, Options::default()));
+        let engine = open.await.map_err(|ended| StartError::Thread(ended.into()))??;
+        if let Err(error) = prepare(&engine, config).await {
+            engine.close().await;
+            return Err(error);
+        }
+        Ok(Self::around(engine, config, life))
+    }
+
+    fn around(engine: SqliteEngine, config: &Config, life: &Life) -> Self {
+        let mut numbers = Numbers::with_prefix("sockeye");
+        let metrics = Metrics::default();
+        metrics.register(&mut numbers);
+        engine.metrics().register(&mut numbers);
+
+        let log: Arc<dyn Log> = Arc::new(engine.clone());
+        let registry: Arc<dyn Registry> = Arc::new(engine.clone());
+        let access = Arc::new(Access::new(Arc::clone(&registry)));
+        let devices = Arc::new(Devices::new(Arc::clone(&registry)));
+
+        let ingest_metrics = sockeye_ingest_http::Metrics::default();
+        ingest_metrics.register(&mut numbers);
+        let instance = config.instance.as_str();
+        let ingest = Ingest::new(Arc::clone(&log), devices, instance, config.retention, ingest_metrics);
+
+        let delivery_metrics = sockeye_delivery::Metrics::default();
+        delivery_metrics.register(&mut numbers);
+        let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
+        let delivery = Arc::new(Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop));
+
+        let drogue_metrics = sockeye_dialect_drogue::Metrics::default();
+        drogue_metrics.register(&mut numbers);
+        let (read, may) = (Arc::clone(&log), Arc::clone(&access));
+        let drogue = Drogue::new(may, read, delivery, config.retention, drogue_metrics);
+
+        let api = Api::new(Arc::clone(&registry), Arc::clone(&log), access, config.retention);
+        let protocols = Router::new()
+            .merge(sockeye_api::router(Arc::new(api)).layer(any_origin()))
+            .merge(sockeye_ingest_http::router(Arc::new(ingest)))
+            .merge(sockeye_dialect_drogue::router(Arc::new(drogue)));
+        let health = health::router(Health {
+            log,
+            registry,
+            stop: life.stop.clone(),
+        });
+        Self {
+            engine,
+            protocols,
+            health,
+            numbers: Arc::new(numbers),
+            metrics,
+        }
+    }
+
+    /// What devices, clients and operators get.
+    pub(crate) fn http(&self, connections: usize) -> Service {
+        let router = self.protocols.clone().merge(self.health.clone());
+        self.service("http", router, connections)
+    }
+
+    /// What scrapers get.
+    pub(crate) fn metrics(&self, connections: usize) -> Service {
+        let router = metrics::router(Arc::clone(&self.numbers)).merge(self.health.clone());
+        self.service("metrics", router, connections)
+    }
+
+    fn service(&self, listener: &'static str, router: Router, connections: usize) -> Service {
+        Service {
+            router: router.fallback(not_found::not_found),
+            permits: Arc::new(Semaphore::new(connections)),
+            metrics: self.metrics.of(listener),
+        }
+    }
+
+    /// Closes the engine: what it accepted is on disk, and its file is free for another process.
+    pub(crate) async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+async fn prepare(engine: &SqliteEngine, config: &Config) -> Result<(), StartError> {
+    first_start::ensure_administrator(engine, Path::new(&config.data)).await?;
+    retain(engine, config.retention).await
+}
+
+/// Lets the configured retention hold for the logs of all applications, also for those made under another one.
+async fn retain(engine: &SqliteEngine, retention: Retention) -> Result<(), StartError> {
+    let mut page = Page {
+        offset: 0,
+        limit: limits::REGISTRY_LIST_STEP,
+    };
+    loop {
+        let applications = engine.applications(page).await?;
+        if applications.is_empty() {
+            return Ok(());
+        }
+        page.offset += applications.len();
+        // Side by side, so that many become one commit.
+        stream::iter(applications)
+            .map(async |application| {
+                engine
+                    .create_topic(&Topic::events_of(application.metadata.name), retention)
+                    .await
+            })
+            .buffer_unordered(limits::REGISTRY_LIST_STEP)
+            .try_collect::<()>()
+            .await?;
+    }
+}
+
+/// Browsers may call the API from any page (compat/drogue.md 4.2). `*` would not cover `Authorization` (Fetch Standard,
+/// CORS protocol), so the headers that are asked for are allowed by name.
+fn any_origin() -> CorsLayer {
+    CorsLayer::permissive().allow_headers(AllowHeaders::mirror_request())
+}

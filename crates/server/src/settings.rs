@@ -1,0 +1,157 @@
+//! Every setting, once: the documented template, the flags of `serve`, the environment variables and the keys of the file
+//! all come from this table.
+
+use sockeye_limits as limits;
+
+use crate::config::{Config, LogFormat};
+use crate::value;
+
+/// One setting.
+pub(crate) struct Setting {
+    /// Its key in the file: `http.bind` is `bind` in the table `[http]`.
+    pub(crate) key: &'static str,
+    /// Used if it is given nowhere.
+    pub(crate) default: &'static str,
+    /// Which values there are.
+    pub(crate) allowed: &'static str,
+    /// What it is for, in a sentence or two.
+    pub(crate) doc: &'static str,
+    /// Puts a value into the configuration; `None` if it is not allowed.
+    pub(crate) set: fn(&mut Config, &str) -> Option<()>,
+}
+
+/// All settings, in the order of the template: those without a table first, as TOML demands.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data",
+        default: "sockeye-data",
+        allowed: "a path",
+        doc: "Folder of the data file and of the administrator's key. It is made if it is not there.",
+        set: |config, text| put(&mut config.data, value::path(text)),
+    },
+    Setting {
+        key: "instance",
+        default: "drogue",
+        allowed: "1 to 63 letters, digits, dots, dashes and underscores",
+        doc: "Name of this installation: the extension `instance` of every event.",
+        set: |config, text| put(&mut config.instance, value::instance(text)),
+    },
+    Setting {
+        key: "cores",
+        default: "auto",
+        allowed: "`auto` or a number from 1 to 256",
+        doc: "Threads that serve connections. `auto` is one for each core that the process may use.",
+        set: |config, text| {
+            put(
+                &mut config.cores,
+                value::or("auto", text, |text| value::number(text, 1, limits::CORES)),
+            )
+        },
+    },
+    Setting {
+        key: "drain",
+        default: "10s",
+        allowed: "a duration such as `10s` or `1m30s`, at most one hour",
+        doc: "How long open requests and sockets may take to end when the server is asked to stop.",
+        set: |config, text| {
+            put(
+                &mut config.drain,
+                value::duration(text).filter(|time| time.as_secs() <= 3600),
+            )
+        },
+    },
+    Setting {
+        key: "http.bind",
+        default: "127.0.0.1:8080",
+        allowed: "an IP address and a port, such as `127.0.0.1:8080` or `[::]:8080`; port 0 takes a free one",
+        doc: "Where devices, clients and operators connect. Only this machine can, unless you give another address: \
+              `0.0.0.0:8080` is every IPv4 address of the machine, without TLS.",
+        set: |config, text| put(&mut config.http_bind, text.parse().ok()),
+    },
+    Setting {
+        key: "metrics.bind",
+        default: "127.0.0.1:9090",
+        allowed: "`off`, or an IP address and a port, such as `127.0.0.1:9090`; port 0 takes a free one",
+        doc: "Where `/metrics` is served, and `/healthz` and `/readyz` once more. It asks for no credentials.",
+        set: |config, text| {
+            put(
+                &mut config.metrics_bind,
+                value::or("off", text, |text| text.parse().ok()),
+            )
+        },
+    },
+    Setting {
+        key: "limits.connections",
+        default: "19000",
+        allowed: "a number from 1 to 1000000",
+        doc: "Most open connections; more are answered with 503. Fewer are taken if the process may not open as many files.",
+        set: |config, text| {
+            put(
+                &mut config.connections,
+                value::number(text, 1, limits::CONNECTIONS_CONFIGURED),
+            )
+        },
+    },
+    Setting {
+        key: "retention.age",
+        default: "7d",
+        allowed: "a duration such as `7d`, `12h` or `1d12h`, from one second to 100 years",
+        doc: "How long the events of an application are kept, unless `retention.bytes` is reached before.",
+        set: |config, text| put(&mut config.retention.age, value::retention_age(text)),
+    },
+    Setting {
+        key: "retention.bytes",
+        default: "1GiB",
+        allowed: "a size such as `512MiB`, `1GiB` or `2GB`, at least 1MiB",
+        doc: "How many bytes of events are kept of each application. The oldest go first.",
+        set: |config, text| {
+            put(
+                &mut config.retention.bytes,
+                value::size(text).filter(|bytes| *bytes >= limits::MIB as u64),
+            )
+        },
+    },
+    Setting {
+        key: "log.format",
+        default: "text",
+        allowed: "`text` or `json`",
+        doc: "Form of the log on standard error.",
+        set: |config, text| {
+            let format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return None,
+            };
+            put(&mut config.log.format, Some(format))
+        },
+    },
+    Setting {
+        key: "log.level",
+        default: "info",
+        allowed: "`error`, `warn`, `info`, `debug`, `trace` or `off`, and exceptions such as `info,sockeye_delivery=debug`",
+        doc: "How much is logged.",
+        set: |config, text| put(&mut config.log.level, value::log_level(text)),
+    },
+];
+
+// ----------------------------------------------------------------------------------------------
+
+impl Setting {
+    /// Its environment variable: `SOCKEYE_HTTP_BIND`.
+    pub(crate) fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// Its flag, without the dashes before it: `http-bind`.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace('.', "-")
+    }
+}
+
+/// What the names of all environment variables of Sockeye begin with.
+pub(crate) const VARIABLE_PREFIX: &str = "SOCKEYE_";
+
+fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}

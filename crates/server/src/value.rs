@@ -1,0 +1,136 @@
+//! Values of settings, from the text that people write. `None` is a value that is not allowed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+use tracing_subscriber::EnvFilter;
+
+/// A value that may also be a word, which is `None` in the configuration.
+#[expect(clippy::option_option, reason = "the outer one tells whether the value is allowed")]
+pub(crate) fn or<T>(word: &str, text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text == word {
+        Some(None)
+    } else {
+        parse(text).map(Some)
+    }
+}
+
+/// A path that is not empty.
+pub(crate) fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// A plain decimal number within these bounds.
+pub(crate) fn number(text: &str, least: usize, most: usize) -> Option<usize> {
+    text.parse().ok().filter(|number| (least..=most).contains(number))
+}
+
+/// A duration such as `90s`, `1h30m` or `7d`; days have 24 hours. One without a unit is none.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours())
+        .ok()?
+        .try_into()
+        .ok()
+}
+
+/// How long events are kept: long enough to be read, and within what times can count.
+pub(crate) fn retention_age(text: &str) -> Option<Duration> {
+    const HUNDRED_YEARS: u64 = 100 * 366 * 24 * 3600;
+    duration(text).filter(|age| (1..=HUNDRED_YEARS).contains(&age.as_secs()))
+}
+
+/// A size in bytes, with a decimal or binary unit or without one: `1073741824`, `1GiB`, `2 GB`.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1000 * 1000,
+        "gb" => 1000 * 1000 * 1000,
+        "tb" => 1000 * 1000 * 1000 * 1000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A name that is safe in the attribute of an event and in a URI.
+pub(crate) fn instance(text: &str) -> Option<String> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b".-_".contains(&c);
+    ((1..=63).contains(&text.len()) && text.bytes().all(allowed)).then(|| text.to_owned())
+}
+
+/// A level, or levels of modules. `tracing-subscriber` takes any word as the name of a module, also a level that is
+/// misspelt; here a word alone is a level.
+pub(crate) fn log_level(text: &str) -> Option<String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let known = text.split(',').all(|part| {
+        let level = part.rsplit_once('=').map_or(part, |(_module, level)| level);
+        LEVELS.contains(&level.trim().to_ascii_lowercase().as_str())
+    });
+    (known && EnvFilter::builder().parse(text).is_ok()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [
+            ("10s", Some(10)),
+            ("1m30s", Some(90)),
+            ("1d12h", Some(36 * 3600)),
+            ("7d", Some(7 * 86_400)),
+            ("1 week", Some(7 * 86_400)),
+            ("0s", Some(0)),
+            ("10", None),
+            ("", None),
+            ("-1s", None),
+            ("1 month", None), // of unknown length
+            ("soon", None),
+        ] {
+            assert_eq!(duration(text).map(|time| time.as_secs()), seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("65536", Some(65_536)),
+            ("1GiB", Some(1 << 30)),
+            ("1 gib", Some(1 << 30)),
+            ("2GB", Some(2_000_000_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("GiB", None),
+            ("1.5GiB", None),
+            ("-1", None),
+            ("1 GiX", None),
+            ("99999999TiB", None),
+        ] {
+            assert_eq!(size(text), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn log_levels() {
+        for (text, allowed) in [
+            ("info", true),
+            ("off", true),
+            ("info,sockeye_delivery=debug", true),
+            ("sockeye_server=trace, warn", true),
+            ("inof", false),
+            ("info,sockeye_delivery=loud", false),
+            ("", false),
+        ] {
+            assert_eq!(log_level(text).is_some(), allowed, "{text:?}");
+        }
+    }
+}
