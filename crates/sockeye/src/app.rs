@@ -1,0 +1,122 @@
+//! `sockeye app`: applications.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, ServerArgs},
+    output::{self, Output},
+};
+
+/// Create, list, show and delete applications.
+#[derive(Args, Debug)]
+pub struct AppArgs {
+    #[command(subcommand)]
+    action: AppAction,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Form of what is printed [default: pretty on a terminal, json in a pipe].
+    #[arg(long, short, global = true, value_name = "FORM")]
+    output: Option<Output>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AppAction {
+    /// Makes an application with an empty log.
+    Create {
+        /// Lower-case letters, digits and dashes.
+        name: String,
+        /// Anyone may read its events, without credentials too.
+        #[arg(long)]
+        public: bool,
+    },
+    /// Lists the applications that the caller may read.
+    List,
+    /// Shows an application and its members.
+    Show {
+        /// Name of the application.
+        name: String,
+    },
+    /// Deletes an application with its devices and all its events.
+    Delete {
+        /// Name of the application.
+        name: String,
+    },
+}
+
+// ----------------------------------------------------------------------------------------------
+
+pub async fn run(args: AppArgs) -> Result<()> {
+    let client = args.server.client()?;
+    let output = Output::or_by_terminal(args.output);
+    match args.action {
+        AppAction::Create { name, public } => {
+            create(&client, &name).await?;
+            if public {
+                make_public(&client, &name).await?;
+            }
+            output::say(&format!(
+                "created {} application {name}",
+                if public { "public" } else { "private" }
+            ));
+        }
+        AppAction::List => {
+            let found = client.json(client.call(Method::GET, &apps(&[]))).await?;
+            output::list(
+                output,
+                found.as_array().map_or(&[][..], Vec::as_slice),
+                &[
+                    ("NAME", |app| output::text_at(app, "/metadata/name")),
+                    ("CREATED", |app| output::text_at(app, "/metadata/creationTimestamp")),
+                    ("UID", |app| output::text_at(app, "/metadata/uid")),
+                ],
+            )?;
+        }
+        AppAction::Show { name } => {
+            let mut found = client.json(client.call(Method::GET, &apps(&[&name]))).await?;
+            // Who may read an application may not always see its members.
+            if let Ok(members) = members(&client, &name).await {
+                found["members"] = members["members"].clone();
+            }
+            output::document(output, &found)?;
+        }
+        AppAction::Delete { name } => {
+            client.send(client.call(Method::DELETE, &apps(&[&name]))).await?;
+            output::say(&format!("deleted application {name} and its events"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes an application that only the caller may read.
+pub async fn create(client: &Client, name: &str) -> Result<()> {
+    let document = json!({ "metadata": { "name": name } });
+    client
+        .send(client.call(Method::POST, &apps(&[])).json(&document))
+        .await?;
+    Ok(())
+}
+
+/// Lets anyone read an application: the member `""` with role reader.
+pub async fn make_public(client: &Client, name: &str) -> Result<()> {
+    let mut members = members(client, name).await?;
+    members["members"][""] = json!({ "role": "reader" });
+    client
+        .send(client.call(Method::PUT, &members_of(name)).json(&members))
+        .await?;
+    Ok(())
+}
+
+async fn members(client: &Client, name: &str) -> Result<Value> {
+    client.json(client.call(Method::GET, &members_of(name))).await
+}
+
+fn apps<'a>(rest: &[&'a str]) -> Vec<&'a str> {
+    [&["api", "registry", "v1alpha1", "apps"], rest].concat()
+}
+
+fn members_of(name: &str) -> [&str; 6] {
+    ["api", "admin", "v1alpha1", "apps", name, "members"]
+}

@@ -1,0 +1,186 @@
+//! The server that is measured, and an application in it for this run only.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::Method;
+use sockeye_load::{Process, Target, Template};
+use sockeye_server::KEY_FILE;
+use tempfile::TempDir;
+use url::Url;
+
+use super::BenchArgs;
+use crate::{
+    app,
+    client::{Client, ServerArgs, endpoint},
+    device,
+};
+
+/// A server, with an application and a device for this run.
+pub struct Place {
+    pub address: SocketAddr,
+    pub process: Option<Process>,
+    url: Url,
+    client: Client,
+    application: String,
+    password: String,
+    /// Ends when dropped.
+    started: Option<Started>,
+}
+
+/// A server that was started for this run.
+struct Started {
+    child: Child,
+    /// Open, so that the server can write.
+    output: BufReader<ChildStdout>,
+    /// Removed behind the server.
+    folder: TempDir,
+}
+
+const DEVICE: &str = "bench";
+const CHANNEL: &str = "bench";
+
+// ----------------------------------------------------------------------------------------------
+
+impl Place {
+    pub async fn open(args: &BenchArgs) -> Result<Self> {
+        let (started, server) = if let Some(url) = &args.url {
+            let (key, key_file) = (args.key.clone(), args.key_file.clone());
+            (
+                None,
+                ServerArgs {
+                    url: url.clone(),
+                    key,
+                    key_file,
+                },
+            )
+        } else {
+            let (started, url) = Started::start()?;
+            let key_file = Some(started.folder.path().join("data").join(KEY_FILE));
+            (
+                Some(started),
+                ServerArgs {
+                    url,
+                    key: None,
+                    key_file,
+                },
+            )
+        };
+        let url = server.url.clone();
+        if url.scheme() != "http" {
+            bail!("--url must start with http://: the load speaks plain HTTP only, as a proxy in front of it does");
+        }
+        let (host, port) = (
+            url.host_str().context("--url has no host")?,
+            url.port_or_known_default().unwrap_or(80),
+        );
+        let address = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
+            .await
+            .with_context(|| format!("cannot find {host}"))?
+            .next()
+            .with_context(|| format!("{host} has no address"))?;
+        let pid = started.as_ref().map(|started| started.child.id()).or(args.pid);
+        let process = pid.map(Process::new).transpose()?;
+        let suffix = device::new_password()[..8].to_lowercase();
+        let place = Self {
+            address,
+            process,
+            url,
+            client: server.client()?,
+            application: format!("bench-{suffix}"),
+            password: device::new_password(),
+            started,
+        };
+        app::create(&place.client, &place.application).await?;
+        if let Err(error) = place.prepare().await {
+            place.leave().await?;
+            return Err(error);
+        }
+        Ok(place)
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        app::make_public(&self.client, &self.application).await?;
+        device::create(&self.client, &self.application, DEVICE, &self.password, &[]).await
+    }
+
+    /// What a client opens.
+    pub fn target(&self) -> Target {
+        Target::new(self.address, endpoint(&self.url, &[&self.application]).path())
+    }
+
+    /// A request of the device.
+    pub fn request(&self, content_type: &str, body: &str) -> Template {
+        let user = format!("{DEVICE}@{}", self.application);
+        let path = endpoint(&self.url, &["v1", CHANNEL]);
+        Template::post(
+            self.address,
+            path.path(),
+            Some((&user, &self.password)),
+            content_type,
+            body.as_bytes(),
+        )
+    }
+
+    /// Removes what was made for this run.
+    pub async fn leave(&self) -> Result<()> {
+        if self.started.is_some() {
+            return Ok(());
+        }
+        let path = ["api", "registry", "v1alpha1", "apps", &self.application];
+        let removed = self.client.send(self.client.call(Method::DELETE, &path)).await;
+        removed.with_context(|| format!("cannot remove application {}", self.application))?;
+        Ok(())
+    }
+}
+
+impl Started {
+    /// This program, as a server on a free port with a folder of its own.
+    fn start() -> Result<(Self, Url)> {
+        let folder =
+            tempfile::tempdir().context("cannot make a temporary folder: set TMPDIR to one that can be written")?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([
+                "serve",
+                "--http-bind",
+                "127.0.0.1:0",
+                "--metrics-bind",
+                "off",
+                "--log-level",
+                "warn",
+                "--data",
+            ])
+            .arg(folder.path().join("data"))
+            // Away from a configuration file that may be here.
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a server")?;
+        let output = child.stdout.take().context("the server has no output")?;
+        let mut started = Self {
+            child,
+            output: BufReader::new(output),
+            folder,
+        };
+        let mut line = String::new();
+        started.output.read_line(&mut line)?;
+        let Some(url) = line.split_whitespace().find(|word| word.starts_with("http://")) else {
+            bail!("the server did not start: {}", started.child.wait()?);
+        };
+        let url = Url::parse(url)?;
+        Ok((started, url))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Its data goes with it: there is nothing to end in order.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

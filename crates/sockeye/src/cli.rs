@@ -1,0 +1,93 @@
+//! The command line: one definition for flags, `--help`, completions and man pages.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    app::{self, AppArgs},
+    backup::{self, BackupArgs, RestoreArgs},
+    bench::{self, BenchArgs},
+    demo::{self, DemoArgs},
+    device::{self, DeviceArgs},
+    key::{self, KeyArgs},
+    manual,
+    publish::{self, PublishArgs},
+    serve::{self, ServeArgs},
+    stream::{self, StreamArgs},
+};
+
+/// Durable device events over WebSockets.
+///
+/// Devices publish over HTTP; every event is on disk before it is acknowledged; applications stream the events live over
+/// a WebSocket. `sockeye demo` shows it with this very machine as the devices.
+#[derive(Debug, Parser)]
+#[command(name = "sockeye", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(DemoArgs),
+    Serve(ServeArgs),
+    /// Print the documented configuration file.
+    Config,
+    Stream(StreamArgs),
+    Publish(PublishArgs),
+    App(AppArgs),
+    Device(DeviceArgs),
+    Key(KeyArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    Bench(BenchArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        folder: PathBuf,
+    },
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Cli {
+    /// Does what was asked for.
+    pub async fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Serve(args) => return serve::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Config => crate::config::run(),
+            Command::Stream(args) => stream::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            Command::App(args) => app::run(args).await,
+            Command::Device(args) => device::run(args).await,
+            Command::Key(args) => key::run(args).await,
+            Command::Backup(args) => backup::back_up(&args),
+            Command::Restore(args) => backup::put_back(&args),
+            Command::Bench(args) => bench::run(args).await,
+            Command::Completions { shell } => manual::completions(shell),
+            Command::Man { folder } => manual::pages(&folder),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,219 @@
+//! What every command that talks to a server shares: where it is, who is calling, and errors one can act on.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+/// Where an administrator's key is looked for when none is given: what `sockeye serve` writes in its default data folder.
+const DEFAULT_KEY_FILE: &str = "sockeye-data/admin-key";
+/// A server that does not answer a call within this time is treated as away.
+const CALL_TIME: Duration = Duration::from_secs(30);
+
+/// Options of every command that talks to a server.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Address of the server.
+    #[arg(
+        long,
+        global = true,
+        env = "SOCKEYE_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub url: Url,
+    /// Access key as `user:drg_...` [default: the content of the key file, if there is one].
+    #[arg(
+        long,
+        global = true,
+        env = "SOCKEYE_KEY",
+        value_name = "USER:KEY",
+        hide_env_values = true
+    )]
+    pub key: Option<String>,
+    /// File that holds an access key as `user:drg_...` [default: sockeye-data/admin-key, if it is there].
+    #[arg(
+        long,
+        global = true,
+        env = "SOCKEYE_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "key"
+    )]
+    pub key_file: Option<PathBuf>,
+}
+
+/// A user name and an access key.
+#[derive(Clone)]
+pub struct Login {
+    pub user: String,
+    pub key: String,
+}
+
+/// Calls to one server, as one user.
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+    login: Option<Login>,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl ServerArgs {
+    /// The key that was given, or found in the default file. Without either the caller is anonymous.
+    pub fn login(&self) -> Result<Option<Login>> {
+        let (text, origin) = match (&self.key, &self.key_file) {
+            (Some(key), _) => (key.clone(), "--key".to_owned()),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read the key file {}", file.display()))?;
+                (text, file.display().to_string())
+            }
+            (None, None) => match std::fs::read_to_string(DEFAULT_KEY_FILE) {
+                Ok(text) => (text, DEFAULT_KEY_FILE.to_owned()),
+                Err(_) => return Ok(None),
+            },
+        };
+        Login::parse(&text).map(Some).with_context(|| origin)
+    }
+
+    /// A client for calls to the API.
+    pub fn client(&self) -> Result<Client> {
+        Client::new(self.url.clone(), self.login()?)
+    }
+}
+
+impl Login {
+    /// Takes what stands in a key file.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.trim().split_once(':') {
+            Some((user, key)) if !user.is_empty() && !key.is_empty() => Ok(Self {
+                user: user.to_owned(),
+                key: key.to_owned(),
+            }),
+            _ => bail!("an access key is written as `user:drg_...`"),
+        }
+    }
+}
+
+impl Client {
+    pub fn new(url: Url, login: Option<Login>) -> Result<Self> {
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!(
+                "--url must start with http:// or https://, `{}` is not known",
+                url.scheme()
+            );
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("sockeye/", env!("CARGO_PKG_VERSION")))
+            .timeout(CALL_TIME)
+            .build()
+            .context("cannot start the HTTP client")?;
+        Ok(Self { http, url, login })
+    }
+
+    /// A call to the path made of these segments, each percent-encoded, with the caller's key.
+    pub fn call(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let request = self.bare(method, segments);
+        match &self.login {
+            Some(login) => request.basic_auth(&login.user, Some(&login.key)),
+            None => request,
+        }
+    }
+
+    /// As [`Client::call`], without credentials.
+    pub fn bare(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.http.request(method, endpoint(&self.url, segments))
+    }
+
+    /// Sends a call and reads the JSON of its answer; `Null` where the answer has no body.
+    pub async fn json(&self, request: RequestBuilder) -> Result<Value> {
+        let body = self
+            .send(request)
+            .await?
+            .bytes()
+            .await
+            .context("the answer of the server was cut off")?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).context("the answer of the server is not JSON: is --url a Sockeye server?")
+    }
+
+    /// Sends a call; any status but 2xx is an error that says what to do.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|error| {
+            let hint = if error.is_connect() {
+                ": is it running? `sockeye serve` starts one"
+            } else {
+                ""
+            };
+            anyhow!(error.without_url()).context(format!("no answer from the server at {}{hint}", self.url))
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.text().await.unwrap_or_default();
+        Err(anyhow!(refusal(status, &body, self.login.is_some())))
+    }
+}
+
+/// `url` with these path segments, each percent-encoded.
+pub fn endpoint(url: &Url, segments: &[&str]) -> Url {
+    let mut url = url.clone();
+    url.path_segments_mut()
+        .expect("http and https URLs have paths")
+        .pop_if_empty()
+        .extend(segments);
+    url
+}
+
+/// What a refusal means to the user: the server's own message, and the remedy where it is on our side.
+pub fn refusal(status: StatusCode, body: &str, with_key: bool) -> String {
+    let message = serde_json::from_str::<Value>(body)
+        .ok()
+        .and_then(|json| json.get("message").and_then(Value::as_str).map(str::to_owned))
+        .unwrap_or_else(|| body.trim().to_owned());
+    let message = if message.is_empty() {
+        "the server gave no reason".to_owned()
+    } else {
+        message
+    };
+    let hint = match status {
+        StatusCode::UNAUTHORIZED if with_key => "\nThe access key was not accepted: check --key or --key-file.",
+        StatusCode::UNAUTHORIZED => "\nGive an access key with --key user:drg_... or --key-file FILE.",
+        StatusCode::NOT_FOUND if !with_key => "\nIf it is not public, give an access key with --key or --key-file.",
+        _ => "",
+    };
+    format!("{message} ({status}){hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_encoded() {
+        let url = endpoint(&Url::parse("http://h:1/").unwrap(), &["v1", "a/b c"]);
+        assert_eq!(url.as_str(), "http://h:1/v1/a%2Fb%20c");
+    }
+
+    #[test]
+    fn a_refusal_gives_the_message_and_the_remedy() {
+        let body = r#"{"error":"NotFound","message":"Resource not found: Application / x"}"#;
+        let text = refusal(StatusCode::NOT_FOUND, body, false);
+        assert!(
+            text.starts_with("Resource not found: Application / x (404 Not Found)\n"),
+            "{text}"
+        );
+        assert!(text.contains("--key"), "{text}");
+        assert_eq!(
+            refusal(StatusCode::CONFLICT, "", true),
+            "the server gave no reason (409 Conflict)"
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! Sockeye: durable device events over WebSockets. `cli.rs` lists the commands; each has its file.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `cli.rs` | the definition of the command line |
+//! | `serve.rs`, `config.rs` | a server and its configuration |
+//! | `demo/` | the whole way of an event, with this machine as the devices |
+//! | `stream.rs`, `publish.rs` | a client's and a device's end |
+//! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
+//! | `backup.rs` | copies of the data, and back |
+//! | `bench/` | what a server on this machine can do |
+//! | `client.rs`, `socket.rs` | what commands share that talk to a server |
+//! | `output.rs` | how results are shown |
+//! | `manual.rs` | completions and manual pages |
+
+mod app;
+mod backup;
+mod bench;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod device;
+mod key;
+mod manual;
+mod output;
+mod publish;
+mod serve;
+mod socket;
+mod stream;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Fast where many small buffers come and go on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nobody installed another one before");
+    match cli.run().await {
+        Ok(code) => code,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

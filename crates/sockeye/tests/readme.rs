@@ -1,0 +1,151 @@
+//! The README's five-minute tour, typed as it stands there: every command works, and prints what the README shows.
+//!
+//! The blocks marked `console` are one shell session: lines that begin with `$ ` are typed (a following line that ends a
+//! `\` continuation belongs to it), all others are output. What differs from run to run (ids, times, keys, ports) is
+//! compared by its form.
+
+mod support;
+
+use std::{net::TcpListener, path::Path, process::Command};
+
+use regex::Regex;
+use support::sockeye;
+
+#[test]
+fn the_tour_works_as_it_stands() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let session = session(&readme);
+    assert!(
+        session.typed.len() >= 8,
+        "the tour has a few commands: {:?}",
+        session.typed
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [http, metrics] = free.map(|listener| listener.local_addr().unwrap().to_string());
+    let here = |text: &str| {
+        text.replace("127.0.0.1:8080", &http)
+            .replace("127.0.0.1:9090", &metrics)
+    };
+    // Commands in the background are told to end at the end; those that end by themselves are waited for.
+    let script = format!(
+        "set -euo pipefail\nserver=\ntrap 'kill $server' EXIT\n{}\nkill $server\nwait $server\ntrap - EXIT\nwait\n",
+        session
+            .typed
+            .iter()
+            .map(|line| runnable(&here(line)))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    let binary = Path::new(env!("CARGO_BIN_EXE_sockeye")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", &format!("exec 2>&1\n{script}")])
+        .current_dir(folder.path())
+        .env("PATH", path);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SOCKEYE_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("SOCKEYE_HTTP_BIND", &http)
+        .env("SOCKEYE_URL", format!("http://{http}"));
+    let output = command.env("SOCKEYE_METRICS_BIND", &metrics).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{script}\n---\n{printed}");
+    let printed: Vec<String> = printed.lines().map(form).collect();
+    for line in &session.shown {
+        assert!(
+            printed.contains(&form(&here(line))),
+            "not printed: {line}\n---\n{}",
+            printed.join("\n")
+        );
+    }
+}
+
+#[test]
+fn every_command_that_the_readme_names_exists() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let named = Regex::new(r"`sockeye ([a-z]+)").unwrap();
+    let names: std::collections::BTreeSet<_> = named.captures_iter(&readme).map(|found| found[1].to_owned()).collect();
+    assert!(names.contains("stream") && names.contains("restore"), "{names:?}");
+    for name in names {
+        assert!(
+            sockeye().args([&name, "--help"]).output().unwrap().status.success(),
+            "`sockeye {name}` is not there"
+        );
+    }
+}
+
+/// What the tour types and what it shows.
+struct Session {
+    typed: Vec<String>,
+    shown: Vec<String>,
+}
+
+fn session(readme: &str) -> Session {
+    let mut session = Session {
+        typed: Vec::new(),
+        shown: Vec::new(),
+    };
+    let mut inside = false;
+    let mut continued = false;
+    for line in readme.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if inside && continued {
+            let last = session.typed.last_mut().expect("it continues a command");
+            *last = format!("{last}\n{line}");
+            continued = line.ends_with('\\');
+        } else if let Some(typed) = line.strip_prefix("$ ").filter(|_| inside) {
+            session.typed.push(typed.to_owned());
+            continued = typed.ends_with('\\');
+        } else if inside && !line.trim().is_empty() && line != "..." {
+            session.shown.push(line.to_owned());
+        }
+    }
+    session
+}
+
+/// A command as the script runs it: one in the background is given time to be ready, by what it says.
+fn runnable(line: &str) -> String {
+    let Some(command) = line.strip_suffix(" &") else {
+        return line.to_owned();
+    };
+    let ready = if command.starts_with("sockeye serve") {
+        "listens"
+    } else {
+        "streaming"
+    };
+    let log = format!("{ready}.log");
+    let pid = if ready == "listens" { "server=$! " } else { "" };
+    // `tail --pid` ends with the command, so that one that fails does not hang the tour.
+    format!(
+        ": >{log}; {command} >{log} 2>&1 & {pid}watched=$!\n\
+         for _ in $(seq 300); do grep -q {ready} {log} && break; read -rt 0.1 <> <(:) || :; done; grep -q {ready} {log}\n\
+         tail -n +1 -f --pid $watched {log} &"
+    )
+}
+
+/// A line with what differs from run to run replaced.
+fn form(line: &str) -> String {
+    let mut line = line.to_owned();
+    for (pattern, replacement) in [
+        (r"drg_[0-9A-Za-z]{6}_[0-9A-Za-z]{30,}", "KEY"),
+        (r"drg_[0-9A-Za-z]{6}", "PREFIX"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
+        (r"^AQ[A-Za-z0-9_-]{20,}$", "CURSOR"),
+        (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+        (r"\d\d:\d\d:\d\d\.\d+", "CLOCK"),
+        (r"password \(shown once\): \w+", "PASSWORD"),
+        (r"\d+(\.\d+)? ?(us|ms|s|KiB|MiB|bytes|pages)\b", "AMOUNT"),
+        (r"\s+", " "),
+    ] {
+        line = Regex::new(pattern)
+            .expect("a pattern of this table")
+            .replace_all(&line, replacement)
+            .into_owned();
+    }
+    line.trim().to_owned()
+}
