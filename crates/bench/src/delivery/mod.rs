@@ -1,0 +1,58 @@
+//! Sockeye beside itself: what compressed frames, many lanes, stalled readers and what was missed cost.
+
+mod deflate;
+mod lanes;
+mod past;
+mod stalled;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+use sockeye_load::{Load, Outcome, Pace, Plan, Publishing};
+
+use crate::{report::Table, sockeye::Sockeye};
+
+const WARM_UP: Duration = Duration::from_millis(500);
+const ROUND: Duration = Duration::from_millis(1500);
+/// Payload with which a delivered event has about 512 bytes.
+const PAYLOAD: usize = 110;
+
+// ----------------------------------------------------------------------------------------------
+
+pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
+    let mut table = Table::new([
+        "delivery",
+        "CPU us",
+        "beside CPU us",
+        "ratio or CPU us",
+        "bar",
+        "",
+        "remarks",
+    ]);
+    // Each has a server of its own: what one leaves in memory and in the log is not the other's.
+    deflate::run(rounds, &Sockeye::start(binary)?, &mut table).context("deflate")?;
+    lanes::run(rounds, &Sockeye::start(binary)?, &mut table).context("lanes")?;
+    stalled::run(rounds, &Sockeye::start(binary)?, &mut table).context("stalled readers")?;
+    past::resumes(&Sockeye::start(binary)?, &mut table).context("resumes")?;
+    past::backlog(&Sockeye::start(binary)?, &mut table).context("backlog")?;
+    Ok(table)
+}
+
+/// Events in a closed loop, each to so many clients.
+fn measure(sockeye: &Sockeye, load: &mut Load, in_flight: usize, reaches: Option<usize>) -> Result<Outcome> {
+    load.publish(Publishing::http(sockeye.address, in_flight, sockeye.numbered(PAYLOAD)))?;
+    let server = Some(sockeye.server.process()?);
+    let plan = Plan {
+        pace: Pace::WhenArrived,
+        reaches,
+        warm_up: WARM_UP,
+        time: ROUND,
+        server,
+    };
+    load.run(&plan, |_| {})
+}
+
+/// CPU time of the server for each delivered event, in microseconds.
+fn per_delivery(outcome: &Outcome) -> Result<f64> {
+    outcome.cpu_per_delivery().context("nothing was delivered")
+}

@@ -1,0 +1,101 @@
+//! What `scripts/bench` runs: Sockeye beside the floor and beside others, in interleaved rounds of one run, as ratios.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `append.rs` | the SQLite engine beside a raw append-only file that is synced the same way |
+//! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
+//! | `fan_out.rs` | one event to many sockets |
+//! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
+//! | `idle.rs` | many sockets on which nothing happens |
+//! | `sockeye.rs`, `peers.rs` | the servers that are measured |
+//! | `servers/` | those of them that are ours: the floors, and what one writes first |
+//! | `process.rs` | a server as a child process, on a core of its own |
+//! | `report.rs` | medians, ratios, bars, tables |
+//!
+//! Machines are noisy: only ratios within one run are worth quoting.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints its results"
+)]
+
+mod append;
+mod delivery;
+mod fan_out;
+mod idle;
+mod peers;
+mod process;
+mod publish;
+mod report;
+mod servers;
+mod sockeye;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [append | publish | fan-out | delivery | idle] ...: without a name, everything";
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Append,
+    Publish,
+    FanOut,
+    Delivery,
+    Idle,
+}
+
+/// Sockets of the rows of fan-out.
+const SOCKETS: [usize; 2] = [1_000, 5_000];
+
+// ----------------------------------------------------------------------------------------------
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    let mut rounds = 5;
+    let mut binary = PathBuf::from("target/release/sockeye");
+    let mut works = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "append" => works.push(Work::Append),
+            "publish" => works.push(Work::Publish),
+            "fan-out" => works.push(Work::FanOut),
+            "delivery" => works.push(Work::Delivery),
+            "idle" => works.push(Work::Idle),
+            // How this program starts its own servers.
+            "serve" => return servers::serve(&words.next().unwrap_or_default()),
+            "--rounds" => match words.next().and_then(|n| n.parse().ok()) {
+                Some(number @ 1..) => rounds = number,
+                _ => bail!("--rounds takes a number of at least 1\n{USAGE}"),
+            },
+            "--sockeye" => match words.next() {
+                Some(path) => binary = path.into(),
+                None => bail!("--sockeye takes the path of the binary\n{USAGE}"),
+            },
+            other => bail!("`{other}` is not known\n{USAGE}"),
+        }
+    }
+    if works.is_empty() {
+        works = vec![Work::Append, Work::Publish, Work::FanOut, Work::Delivery, Work::Idle];
+    }
+    for work in works {
+        match work {
+            Work::Append => println!("{}\n", append::run(rounds)?),
+            Work::Publish => println!("{}\n", publish::run(rounds, &binary)?),
+            Work::FanOut => {
+                let (peers, missing) = peers::start(&binary)?;
+                for sockets in SOCKETS {
+                    println!("{}\n", fan_out::run(rounds, sockets, &peers, &missing)?);
+                }
+            }
+            Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
+            Work::Idle => {
+                let (peers, missing) = peers::start(&binary)?;
+                println!("{}\n", idle::run(&peers, &missing)?);
+            }
+        }
+    }
+    Ok(())
+}

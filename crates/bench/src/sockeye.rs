@@ -1,0 +1,124 @@
+//! Sockeye as a server that is measured: a public application, and a device that publishes over HTTP.
+
+use std::{
+    io::{BufWriter, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use sockeye_load::{Target, Template};
+use tempfile::TempDir;
+
+use crate::process::Server;
+
+/// A server with an empty data folder, and an application in it.
+pub struct Sockeye {
+    pub server: Server,
+    pub address: SocketAddr,
+    binary: PathBuf,
+    /// Removed behind the server.
+    folder: TempDir,
+}
+
+pub const APPLICATION: &str = "bench";
+pub const DEVICE: &str = "d";
+const PASSWORD: &str = "bench-password";
+
+// ----------------------------------------------------------------------------------------------
+
+impl Sockeye {
+    pub fn start(binary: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("--data").arg(&data);
+        command.args([
+            "--http-bind",
+            "127.0.0.1:0",
+            "--metrics-bind",
+            "off",
+            "--log-level",
+            "warn",
+        ]);
+        let server = Server::start(&mut command, "listens on").context("build it with `cargo build --release`")?;
+        let address = server.ready.rsplit('/').next().context("no address")?.parse()?;
+        let key = data.join("admin-key");
+        for (command, words) in [
+            ("app", &["create", APPLICATION, "--public"][..]),
+            ("device", &["create", APPLICATION, DEVICE, "--password", PASSWORD]),
+        ] {
+            let output = Command::new(binary)
+                .args([command, "--url", &format!("http://{address}"), "--key-file"])
+                .arg(&key)
+                .args(words)
+                .output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(
+                output.status.success(),
+                "`sockeye {command} {}` failed: {said}",
+                words.join(" ")
+            );
+        }
+        Ok(Self {
+            server,
+            address,
+            binary: binary.to_owned(),
+            folder,
+        })
+    }
+
+    /// A request to the device endpoint.
+    pub fn request(&self, content_type: &str, body: &[u8]) -> Template {
+        let user = format!("{DEVICE}@{APPLICATION}");
+        Template::post(
+            self.address,
+            "/v1/temperature",
+            Some((&user, PASSWORD)),
+            content_type,
+            body,
+        )
+    }
+
+    /// A request that publishes a payload with a place for its number.
+    pub fn numbered(&self, payload: usize) -> Template {
+        self.request("application/json", Template::payload(payload).as_bytes())
+    }
+
+    /// What a client opens that asks for these parameters.
+    pub fn target(&self, query: &str) -> Target {
+        Target::new(self.address, format!("/{APPLICATION}?{query}"))
+    }
+
+    /// Publishes so many events; returns when all are on disk.
+    pub fn fill(&self, events: usize) -> Result<()> {
+        let mut child = Command::new(&self.binary)
+            .args([
+                "publish",
+                APPLICATION,
+                "past",
+                "--device",
+                DEVICE,
+                "--password",
+                PASSWORD,
+                "--url",
+            ])
+            .arg(format!("http://{}", self.address))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut lines = BufWriter::new(child.stdin.take().context("it has an input")?);
+        for number in 0..events {
+            writeln!(lines, "{{\"number\":{number},\"text\":\"{:x<80}\"}}", "")?;
+        }
+        drop(lines);
+        ensure!(child.wait()?.success(), "`sockeye publish` failed");
+        Ok(())
+    }
+
+    /// The server, and the folder that it needs.
+    pub fn into_parts(self) -> (Server, TempDir) {
+        (self.server, self.folder)
+    }
+}
