@@ -1,14 +1,14 @@
-//! One connection from its upgrade to its end: events out, the client's messages in, pings, and taking leave.
+//! One connection from its upgrade to its end: events out, the client's messages in, and taking leave.
 //!
-//! While the connection is at the head of its topic, its lane writes to the socket and this task only listens. When the
+//! While the connection is at the head of its topic, its lane writes to the socket, the wheel of its core pings and keeps
+//! the time, and this task only listens. When the
 //! socket is full, the task takes over: it reads on from memory or from the log at the client's own speed, and joins the
 //! lane again when it has caught up. While the peer takes no bytes, its messages are still read and nothing is read for it:
 //! what is held is one segment and one outbox.
 
 use std::io;
-use std::ops::ControlFlow;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
 
 use bytes::{Bytes, BytesMut};
 use sockeye_limits as limits;
@@ -16,7 +16,7 @@ use sockeye_log::ReadError;
 use sockeye_ws::frame;
 use sockeye_ws::{Incoming, ProtocolError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::end::{self, Cause, End};
@@ -25,6 +25,7 @@ use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
 use crate::session::{Closing, Message, Session, Verdict, text_frame};
 use crate::socket::Socket;
+use crate::wheel::Wheel;
 
 /// A connection: a subscription's events on their way to one socket.
 pub(crate) struct Connection<IO, S> {
@@ -38,7 +39,6 @@ pub(crate) struct Connection<IO, S> {
     due: Option<Due>,
     /// Batches taken since the socket had its turn.
     gathered: u32,
-    next_ping: Instant,
     /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
     pong: Option<Bytes>,
     closing: Option<Leave>,
@@ -49,16 +49,13 @@ pub(crate) struct Connection<IO, S> {
 struct Leave {
     cause: Cause,
     code: Option<u16>,
-    /// When the peer is dropped.
-    until: Instant,
+    /// Until the peer is dropped. Who does not take leave has no timer.
+    patience: Pin<Box<Sleep>>,
     /// The peer is not understood any more, so that its end stands for its Close.
     deaf: bool,
 }
 
 // ----------------------------------------------------------------------------------------------
-
-/// Payload of the server's Pings (compat/drogue.md 1.6).
-const PING: &[u8] = b"PING";
 
 impl<IO, S> Connection<IO, S>
 where
@@ -79,7 +76,6 @@ where
             feed,
             due: None,
             gathered: 0,
-            next_ping: Instant::now() + limits::WS_PING_INTERVAL,
             pong: None,
             closing: None,
             counters,
@@ -87,8 +83,9 @@ where
     }
 
     /// Serves the connection until it ends; after `stop` it is closed.
-    pub(crate) async fn run(&mut self, stop: &CancellationToken) -> End {
-        let mut timer = pin!(sleep_until(self.deadline()));
+    pub(crate) async fn run(&mut self, wheel: &Wheel, stop: &CancellationToken) -> End {
+        let visited: Weak<Outlet<IO>> = Arc::downgrade(&self.outlet);
+        wheel.put(Instant::now() + limits::WS_PING_INTERVAL, visited);
         let mut stopped = pin!(stop.cancelled());
         loop {
             self.fill();
@@ -99,10 +96,6 @@ where
                 self.outlet.with(Socket::rest);
             }
             let member = drained.then(|| Arc::clone(&self.outlet) as Arc<dyn Member>);
-            let deadline = self.deadline();
-            if deadline < timer.deadline() || timer.is_elapsed() {
-                timer.as_mut().reset(deadline);
-            }
             // In this order, so that all that is due goes out in one write.
             tokio::select! {
                 biased;
@@ -129,6 +122,7 @@ where
                             self.feed.fall_behind(head);
                             self.unreadable(&error);
                         }
+                        Some(Handover::Expired(cause)) => self.close(cause, &end::expired(cause)),
                         Some(Handover::Broken(_)) | None => {}
                     }
                     self.receive();
@@ -139,9 +133,7 @@ where
                         return self.lost();
                     }
                 },
-                () = timer.as_mut() => if self.time_out().is_break() {
-                    return self.lost();
-                },
+                () = Leave::over(&mut self.closing) => return self.lost(),
                 () = tokio::task::yield_now(), if self.gathered == limits::BATCHES_PER_TURN => self.gathered = 0,
             }
         }
@@ -153,15 +145,10 @@ where
             return;
         }
         let (feed, due, counters) = (&self.feed, &mut self.due, &self.counters);
-        let (pong, next_ping) = (&mut self.pong, &mut self.next_ping);
+        let pong = &mut self.pong;
         self.outlet.with(|socket| {
             if let Some(payload) = pong.take_if(|_| socket.has_room()) {
                 socket.outbox().extend_from_slice(&frame::pong(&payload));
-            }
-            let now = Instant::now();
-            if now >= *next_ping && socket.has_room() {
-                socket.outbox().extend_from_slice(&frame::ping(PING));
-                *next_ping = now + limits::WS_PING_INTERVAL;
             }
             while let Some(events) = due
                 && socket.has_room()
@@ -248,38 +235,9 @@ where
         self.closing = Some(Leave {
             cause,
             code,
-            until: Instant::now() + limits::WS_CLOSE_TIMEOUT,
+            patience: Box::pin(sleep(limits::WS_CLOSE_TIMEOUT)),
             deaf: false,
         });
-    }
-
-    /// When time alone makes a difference next.
-    fn deadline(&self) -> Instant {
-        if let Some(leave) = &self.closing {
-            return leave.until;
-        }
-        match self.outlet.with(|socket| socket.blocked()) {
-            // A Ping could not go out.
-            Some(since) => since + limits::WS_STALL,
-            None => self.next_ping.min(self.outlet.with(|socket| socket.silent_until())),
-        }
-    }
-
-    /// Time has passed: whether the peer has had enough of it.
-    fn time_out(&mut self) -> ControlFlow<()> {
-        let now = Instant::now();
-        if let Some(leave) = &self.closing {
-            if now >= leave.until {
-                return ControlFlow::Break(());
-            }
-        } else if let Some(since) = self.outlet.with(|socket| socket.blocked()) {
-            if now >= since + limits::WS_STALL {
-                self.close(Cause::Stalled, &end::stalled());
-            }
-        } else if now >= self.outlet.with(|socket| socket.silent_until()) {
-            self.close(Cause::Dead, &end::dead());
-        }
-        ControlFlow::Continue(())
     }
 
     /// Both sides have said their last: the server ends the TCP connection (RFC 6455 section 7.1.1). A peer that was not
@@ -288,7 +246,7 @@ where
         let Some(leave) = self.closing.take() else {
             return self.lost();
         };
-        let gone = timeout_at(leave.until, async {
+        let gone = timeout_at(leave.patience.deadline(), async {
             self.outlet.shut().await?;
             while leave.deaf && !self.outlet.traffic(&mut self.inbox).await?.0.ended {
                 self.inbox.clear();
@@ -313,6 +271,14 @@ where
 }
 
 impl Leave {
+    /// Waits until the time for it is over, once it has begun.
+    async fn over(closing: &mut Option<Self>) {
+        match closing {
+            Some(leave) => leave.patience.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn end(&self, clean: bool) -> End {
         End {
             cause: self.cause,

@@ -20,6 +20,7 @@ use crate::source::Source;
 use crate::subscription::Subscription;
 use crate::tail::{Budget, TailLimits};
 use crate::topic::{LiveTopic, Reading};
+use crate::wheel::Wheel;
 
 /// Delivery: the log, the topics that are read, and the cores that write.
 ///
@@ -32,10 +33,17 @@ pub struct Delivery {
     stop: CancellationToken,
     /// Topics that have readers, or had some a moment ago.
     topics: Mutex<HashMap<Topic, Arc<LiveTopic>>>,
-    /// One for each core that has connections.
-    shards: Mutex<HashMap<ThreadId, Shard>>,
+    /// Those that have connections.
+    cores: Mutex<HashMap<ThreadId, Core>>,
     /// Memory for the newest events of all topics.
     budget: Arc<Budget>,
+}
+
+/// What the connections of one core share.
+#[derive(Clone)]
+struct Core {
+    shard: Shard,
+    wheel: Wheel,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -50,7 +58,7 @@ impl Delivery {
             tasks,
             stop,
             topics: Mutex::default(),
-            shards: Mutex::default(),
+            cores: Mutex::default(),
             budget,
         }
     }
@@ -95,9 +103,10 @@ impl Delivery {
             start,
             until,
         };
-        let feed = Feed::new(Arc::clone(&self.log), reading, wanted, self.shard(), &counters);
+        let Core { shard, wheel } = self.core();
+        let feed = Feed::new(Arc::clone(&self.log), reading, wanted, shard, &counters);
         let mut connection = Connection::new(io, session, feed, counters);
-        let end = connection.run(&self.stop).await;
+        let end = connection.run(&wheel, &self.stop).await;
         tracing::debug!(dialect = S::DIALECT, %topic, ?end, "a socket ended");
         self.metrics.ended(S::DIALECT, end);
         end
@@ -132,22 +141,28 @@ impl Delivery {
         reading
     }
 
-    /// The shard of the core on which the caller runs.
-    fn shard(&self) -> Shard {
-        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        let core = shards.len();
-        let shard = shards.entry(thread::current().id()).or_insert_with(|| {
-            let (shard, task) = Shard::new(core, self.metrics.writes());
-            let stop = self.stop.clone();
-            self.tasks.spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = task => {}
-                    () = stop.cancelled() => {}
-                }
-            });
-            shard
+    /// The core on which the caller runs.
+    fn core(&self) -> Core {
+        let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = cores.len();
+        let core = cores.entry(thread::current().id()).or_insert_with(|| {
+            let (shard, writes) = Shard::new(number, self.metrics.writes());
+            let (wheel, visits) = Wheel::new();
+            self.spawn_until_stop(writes);
+            self.spawn_until_stop(visits);
+            Core { shard, wheel }
         });
-        shard.clone()
+        core.clone()
+    }
+
+    fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
     }
 }

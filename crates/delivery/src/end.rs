@@ -73,7 +73,12 @@ pub(crate) fn stopping() -> Closing {
     Closing::new(close_code::GOING_AWAY, "the server is stopping")
 }
 
-pub(crate) fn dead() -> Closing {
+/// The peer has had enough time.
+pub(crate) fn expired(cause: Cause) -> Closing {
+    if cause == Cause::Stalled { stalled() } else { dead() }
+}
+
+fn dead() -> Closing {
     let seconds = limits::WS_CLIENT_TIMEOUT.as_secs();
     Closing::new(
         close_code::POLICY,
@@ -81,7 +86,7 @@ pub(crate) fn dead() -> Closing {
     )
 }
 
-pub(crate) fn stalled() -> Closing {
+fn stalled() -> Closing {
     let seconds = limits::WS_STALL.as_secs();
     Closing::new(close_code::POLICY, format!("nothing was read for {seconds} seconds"))
 }

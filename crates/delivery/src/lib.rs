@@ -9,7 +9,8 @@
 //! | `segment.rs`, `tail.rs` | its batches, decoded once; the newest of them, in memory within a budget |
 //! | `lanes.rs` | filtered once, encoded once |
 //! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
-//! | `connection.rs` | one connection: messages in, pings, taking over from its lane, taking leave |
+//! | `wheel.rs` | the pings and deadlines of all connections of one core |
+//! | `connection.rs` | one connection: messages in, taking over from its lane, taking leave |
 //! | `feed.rs` | where its events come from: its lane, memory, or the log |
 //! | `until.rs` | the end of what a subscription wants |
 //! | `source.rs` | the log, read on through outages |
@@ -36,6 +37,7 @@ mod subscription;
 mod tail;
 mod topic;
 mod until;
+mod wheel;
 
 pub use delivery::Delivery;
 pub use end::{Cause, End};

@@ -1,18 +1,22 @@
-//! The socket of one connection, shared by its own task and the lane that writes to it.
+//! The socket of one connection, shared by its own task, the lane that writes to it and the wheel that pings.
 //!
-//! Both live on one core, so the lock is never waited for; it is there because tasks of a runtime may not share without.
+//! All live on one core, so the lock is never waited for; it is there because tasks of a runtime may not share without.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
+use crate::end::Cause;
 use crate::lanes::Frames;
 use crate::metrics::Counters;
 use crate::socket::{Socket, Traffic};
+use crate::wheel::Visited;
 
 /// One end of a socket that a lane writes to.
 pub(crate) struct Outlet<IO> {
@@ -24,8 +28,9 @@ struct Shared<IO> {
     socket: Socket<IO>,
     /// Set when a lane can or may not write any more, until the task has taken over.
     handed: Option<Handover>,
-    /// Lanes may not write any more.
+    /// Neither lanes nor the wheel may write any more.
     left: bool,
+    next_ping: Instant,
     /// The connection's task.
     waker: Option<Waker>,
 }
@@ -39,6 +44,8 @@ pub(crate) enum Handover {
     Ended(ReadError, Position),
     /// The socket is broken.
     Broken(io::Error),
+    /// The peer has had enough time to give a sign of life, or to take something.
+    Expired(Cause),
 }
 
 /// What a shard knows of a connection.
@@ -55,6 +62,9 @@ pub(crate) trait Member: Send + Sync {
 
 // ----------------------------------------------------------------------------------------------
 
+/// The server's Ping: a frame whose payload is `PING` (compat/drogue.md 1.6).
+const PING: &[u8] = b"\x89\x04PING";
+
 impl<IO: AsyncRead + AsyncWrite + Unpin> Outlet<IO> {
     pub(crate) fn new(io: IO, counters: Arc<Counters>) -> Self {
         Self {
@@ -62,6 +72,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Outlet<IO> {
                 socket: Socket::new(io),
                 handed: None,
                 left: false,
+                next_ping: Instant::now() + limits::WS_PING_INTERVAL,
                 waker: None,
             }),
             counters,
@@ -112,7 +123,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Outlet<IO> {
 }
 
 impl<IO> Outlet<IO> {
-    /// Lets no lane write any more.
+    /// Lets neither lanes nor the wheel write any more.
     pub(crate) fn leave(&self) {
         self.lock().left = true;
     }
@@ -122,9 +133,31 @@ impl<IO> Outlet<IO> {
     }
 }
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Shared<IO> {
+    /// Sends a Ping; how many bytes the socket took. A Ping is put behind what is on its way; where nothing can go out, it
+    /// would prove nothing.
+    fn ping(&mut self) -> io::Result<usize> {
+        let mut written = 0;
+        if self.socket.is_drained() {
+            written = self.socket.write_now(PING)?;
+            self.socket.outbox().extend_from_slice(&PING[written..]);
+            if !self.socket.is_drained() {
+                self.wake();
+            }
+        } else if self.socket.blocked().is_none() && self.socket.has_room() {
+            self.socket.outbox().extend_from_slice(PING);
+        }
+        Ok(written)
+    }
+}
+
 impl<IO> Shared<IO> {
     fn hand(&mut self, handover: Handover) {
         self.handed = Some(handover);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -178,5 +211,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Member for Outlet<IO> {
 
     fn has_left(&self) -> bool {
         self.lock().left
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Visited for Outlet<IO> {
+    fn visit(&self, now: Instant) -> Option<Instant> {
+        let mut shared = self.lock();
+        if shared.left {
+            return None;
+        }
+        if shared.handed.is_some() {
+            // The task is about to take over.
+            return Some(now + limits::WHEEL_TICK);
+        }
+        let (until, cause) = shared.socket.patience();
+        if now >= until {
+            shared.hand(Handover::Expired(cause));
+            return None;
+        }
+        if now >= shared.next_ping {
+            match shared.ping() {
+                Ok(sent) => drop(self.counters.sent.inc_by(sent as u64)),
+                Err(error) => {
+                    shared.hand(Handover::Broken(error));
+                    return None;
+                }
+            }
+            shared.next_ping = now + limits::WS_PING_INTERVAL;
+        }
+        Some(shared.next_ping.min(shared.socket.patience().0))
     }
 }

@@ -10,6 +10,8 @@ use sockeye_limits as limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::end::Cause;
+
 /// A socket with what is due to it. While nothing flows it owns no memory.
 pub(crate) struct Socket<IO> {
     io: IO,
@@ -67,14 +69,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         self.outbox.is_empty() && self.flushed
     }
 
-    /// When a peer that stays silent is to be taken for dead.
+    /// Until when to wait for the peer, and for what it is taken then.
     ///
     /// That a socket takes bytes is no sign of life: the kernel takes a Ping for a peer that is long gone. That a full one
     /// takes them again is, for only an acknowledgement of the peer makes room. What the kernel then still holds has to be
     /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full.
-    pub(crate) fn silent_until(&self) -> Instant {
+    pub(crate) fn patience(&self) -> (Instant, Cause) {
+        if let Some(blocked) = self.blocked {
+            return (blocked + limits::WS_STALL, Cause::Stalled);
+        }
         let heard = self.heard + limits::WS_CLIENT_TIMEOUT;
-        self.freed.map_or(heard, |freed| heard.max(freed + limits::WS_STALL))
+        let silent = self.freed.map_or(heard, |freed| heard.max(freed + limits::WS_STALL));
+        (silent, Cause::Dead)
     }
 
     /// Since when nothing could be written.
