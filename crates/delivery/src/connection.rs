@@ -15,12 +15,12 @@ use sockeye_limits as limits;
 use sockeye_log::ReadError;
 use sockeye_ws::frame;
 use sockeye_ws::{Incoming, ProtocolError};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::end::{self, Cause, End};
 use crate::feed::{Due, Fed, Feed};
+use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
 use crate::session::{Closing, Message, Session, Verdict, text_frame};
@@ -59,7 +59,7 @@ struct Leave {
 
 impl<IO, S> Connection<IO, S>
 where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    IO: Link,
     S: Session,
 {
     pub(crate) fn new(io: IO, session: S, feed: Feed, counters: Arc<Counters>) -> Self {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use sockeye_log::{Log, Position, Topic};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +12,7 @@ use crate::connection::Connection;
 use crate::end::End;
 use crate::feed::{Feed, Wanted};
 use crate::lanes::LaneKey;
+use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::session::Session;
 use crate::shard::Shard;
@@ -79,7 +79,7 @@ impl Delivery {
     /// thread: that is its core. `deflate`: permessage-deflate was agreed on.
     pub async fn serve<IO, S>(self: &Arc<Self>, io: IO, subscription: Subscription, session: S, deflate: bool) -> End
     where
-        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        IO: Link,
         S: Session,
     {
         let Subscription {

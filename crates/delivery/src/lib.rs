@@ -15,19 +15,24 @@
 //! | `until.rs` | the end of what a subscription wants |
 //! | `source.rs` | the log, read on through outages |
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
+//! | `link.rs` | [`Link`]: what is under a connection |
+//! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
 //! | `metrics.rs` | [`Metrics`] |
 //!
 //! The room knows no dialect and no engine. It keeps what DESIGN.md, "Delivery: the contract" and "the cost model", say.
 //! Groups will have a place beside `lanes.rs`.
 
+mod acknowledged;
 mod connection;
 mod delivery;
 mod end;
 mod feed;
 mod lanes;
+mod link;
 mod metrics;
 mod outlet;
+mod pulse;
 mod segment;
 mod session;
 mod shard;
@@ -39,8 +44,10 @@ mod topic;
 mod until;
 mod wheel;
 
+pub use acknowledged::Acknowledged;
 pub use delivery::Delivery;
 pub use end::{Cause, End};
+pub use link::{Link, Opaque};
 pub use metrics::Metrics;
 pub use session::{Closing, Encoder, Message, Session, Verdict};
 pub use subscription::{Selection, Subscription};

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::end::Cause;
 use crate::lanes::Frames;
+use crate::link::Link;
 use crate::metrics::Counters;
 use crate::socket::{Socket, Traffic};
 use crate::wheel::Visited;
@@ -65,7 +65,7 @@ pub(crate) trait Member: Send + Sync {
 /// The server's Ping: a frame whose payload is `PING` (compat/drogue.md 1.6).
 const PING: &[u8] = b"\x89\x04PING";
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Outlet<IO> {
+impl<IO: Link> Outlet<IO> {
     pub(crate) fn new(io: IO, counters: Arc<Counters>) -> Self {
         Self {
             shared: Mutex::new(Shared {
@@ -133,7 +133,7 @@ impl<IO> Outlet<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Shared<IO> {
+impl<IO: Link> Shared<IO> {
     /// Sends a Ping; how many bytes the socket took. A Ping is put behind what is on its way; where nothing can go out, it
     /// would prove nothing.
     fn ping(&mut self) -> io::Result<usize> {
@@ -144,7 +144,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Shared<IO> {
             if !self.socket.is_drained() {
                 self.wake();
             }
-        } else if self.socket.blocked().is_none() && self.socket.has_room() {
+        } else if !self.socket.is_blocked() && self.socket.has_room() {
             self.socket.outbox().extend_from_slice(PING);
         }
         Ok(written)
@@ -164,7 +164,7 @@ impl<IO> Shared<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Member for Outlet<IO> {
+impl<IO: Link> Member for Outlet<IO> {
     fn write(&self, frames: &Frames) -> bool {
         let mut shared = self.lock();
         if shared.left || shared.handed.is_some() {
@@ -214,7 +214,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Member for Outlet<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Visited for Outlet<IO> {
+impl<IO: Link> Visited for Outlet<IO> {
     fn visit(&self, now: Instant) -> Option<Instant> {
         let mut shared = self.lock();
         if shared.left {
@@ -224,11 +224,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Visited for Outlet<IO> {
             // The task is about to take over.
             return Some(now + limits::WHEEL_TICK);
         }
-        let (until, cause) = shared.socket.patience();
-        if now >= until {
-            shared.hand(Handover::Expired(cause));
-            return None;
-        }
+        let until = match shared.socket.judge(now) {
+            Ok(until) => until,
+            Err(cause) => {
+                shared.hand(Handover::Expired(cause));
+                return None;
+            }
+        };
         if now >= shared.next_ping {
             match shared.ping() {
                 Ok(sent) => drop(self.counters.sent.inc_by(sent as u64)),
@@ -239,6 +241,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Visited for Outlet<IO> {
             }
             shared.next_ping = now + limits::WS_PING_INTERVAL;
         }
-        Some(shared.next_ping.min(shared.socket.patience().0))
+        Some(shared.next_ping.min(until))
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes in and out of one socket, and what they tell about the peer.
+//! Bytes in and out of one socket.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
 use sockeye_limits as limits;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use crate::end::Cause;
+use crate::link::Link;
+use crate::pulse::Pulse;
 
 /// A socket with what is due to it. While nothing flows it owns no memory.
 pub(crate) struct Socket<IO> {
@@ -19,12 +21,7 @@ pub(crate) struct Socket<IO> {
     outbox: BytesMut,
     /// Whether everything that was written has been handed on (TLS keeps bytes back).
     flushed: bool,
-    /// When the peer last sent a byte.
-    heard: Instant,
-    /// Since when the socket has taken nothing although there was something to take.
-    blocked: Option<Instant>,
-    /// When the socket last took something after it had been full.
-    freed: Option<Instant>,
+    pulse: Pulse,
 }
 
 /// What went through the socket in one turn.
@@ -42,15 +39,13 @@ pub(crate) struct Traffic {
 
 // ----------------------------------------------------------------------------------------------
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
+impl<IO: Link> Socket<IO> {
     pub(crate) fn new(io: IO) -> Self {
         Self {
             io,
             outbox: BytesMut::new(),
             flushed: true,
-            heard: Instant::now(),
-            blocked: None,
-            freed: None,
+            pulse: Pulse::new(Instant::now()),
         }
     }
 
@@ -69,23 +64,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         self.outbox.is_empty() && self.flushed
     }
 
-    /// Until when to wait for the peer, and for what it is taken then.
-    ///
-    /// That a socket takes bytes is no sign of life: the kernel takes a Ping for a peer that is long gone. That a full one
-    /// takes them again is, for only an acknowledgement of the peer makes room. What the kernel then still holds has to be
-    /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full.
-    pub(crate) fn patience(&self) -> (Instant, Cause) {
-        if let Some(blocked) = self.blocked {
-            return (blocked + limits::WS_STALL, Cause::Stalled);
-        }
-        let heard = self.heard + limits::WS_CLIENT_TIMEOUT;
-        let silent = self.freed.map_or(heard, |freed| heard.max(freed + limits::WS_STALL));
-        (silent, Cause::Dead)
+    /// Whether to wait on for a sign of life, and until when at most; or for what the peer is taken.
+    pub(crate) fn judge(&mut self, now: Instant) -> Result<Instant, Cause> {
+        self.pulse.judge(now, || self.io.acknowledged())
     }
 
-    /// Since when nothing could be written.
-    pub(crate) fn blocked(&self) -> Option<Instant> {
-        self.blocked
+    /// Whether it takes nothing although something waits.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.pulse.is_blocked()
     }
 
     /// Gives back the memory of an outbox that is empty.
@@ -112,7 +98,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
                 Ok(written)
             }
             Poll::Pending => {
-                self.blocked = Some(Instant::now());
+                self.pulse.block(Instant::now());
                 Ok(0)
             }
         }
@@ -146,13 +132,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
                 Poll::Ready(written) => {
                     self.outbox.advance(written);
                     self.flushed = false;
-                    if self.blocked.take().is_some() {
-                        self.freed = Some(now);
-                    }
+                    self.pulse.free(now);
                     sent = written;
                 }
                 Poll::Pending => {
-                    self.blocked.get_or_insert(now);
+                    self.pulse.block(now);
                     return Poll::Pending;
                 }
             }
@@ -174,7 +158,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         let received = space.filled();
         if !received.is_empty() {
             inbox.extend_from_slice(received);
-            self.heard = Instant::now();
+            self.pulse.heard(Instant::now());
         }
         Poll::Ready(Ok(received.len()))
     }

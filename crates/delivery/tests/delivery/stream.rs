@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::world::{PING, Plain, TEXT, World, closed, expect, frame, next, numbers, read_to_end, subscription};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use sockeye_delivery::{Cause, End, Selection};
+use sockeye_delivery::{Acknowledged, Cause, End, Link, Selection};
 use sockeye_event::Headers;
 use sockeye_limits as limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -220,6 +220,12 @@ async fn a_server_that_stops_says_so() {
     // A connection that comes too late is told as well.
     let (mut late, _end) = world.client().await;
     assert_eq!(closed(&mut late).await.0, 1001);
+}
+
+impl<IO: Link> Link for Counted<IO> {
+    fn acknowledged(&self) -> Option<Acknowledged> {
+        self.0.acknowledged()
+    }
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Counted<IO> {

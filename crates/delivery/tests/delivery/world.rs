@@ -9,7 +9,9 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use sockeye_delivery::{Closing, Delivery, Encoder, End, Message, Metrics, Selection, Session, Subscription, Verdict};
+use sockeye_delivery::{
+    Closing, Delivery, Encoder, End, Link, Message, Metrics, Selection, Session, Subscription, Verdict,
+};
 use sockeye_event::{Event, Headers, binary};
 use sockeye_log::{
     AppendError, Batch, Follow, Incarnation, Log, NewRecord, Position, ReadError, ReadLimit, Record, Retention, Span,
@@ -99,7 +101,7 @@ impl World {
         around: impl FnOnce(DuplexStream) -> IO,
     ) -> (DuplexStream, JoinHandle<End>)
     where
-        IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        IO: Link,
     {
         self.open(pipe, subscription(selection), around)
     }
@@ -112,13 +114,16 @@ impl World {
         around: impl FnOnce(DuplexStream) -> IO,
     ) -> (DuplexStream, JoinHandle<End>)
     where
-        IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        IO: Link,
     {
         let (client, server) = tokio::io::duplex(pipe);
-        let io = around(server);
+        (client, self.serve(around(server), subscription))
+    }
+
+    /// Serves this end of a connection.
+    pub(crate) fn serve(&self, io: impl Link, subscription: Subscription) -> JoinHandle<End> {
         let delivery = self.delivery.clone();
-        let end = tokio::spawn(async move { delivery.serve(io, subscription, Plain, false).await });
-        (client, end)
+        tokio::spawn(async move { delivery.serve(io, subscription, Plain, false).await })
     }
 
     /// Connects the independent client.

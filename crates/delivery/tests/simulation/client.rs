@@ -77,6 +77,7 @@ impl Client {
             random.pick(&[100, 300, 2000, 9000]),
             random.pick(&[0, 0, 0, 1, 50, 500]),
         );
+        let tells = random.percent(50);
         let habit = match random.between(0, 9) {
             0..5 => Habit::Prompt,
             5..9 => Habit::Slow {
@@ -87,7 +88,9 @@ impl Client {
         };
         let turn = match random.between(0, 9) {
             0..3 => Some(Turn::Leave),
-            3 => Some(Turn::Freeze),
+            3 => Some(Turn::Freeze {
+                is_gone: random.percent(50),
+            }),
             4 => Some(Turn::Vanish),
             5 => Some(Turn::Shut),
             6 => Some(Turn::Dawdle),
@@ -104,11 +107,10 @@ impl Client {
             start.to_string(),
             habit,
             turn,
-            capacity,
-            holds_back,
+            (capacity, holds_back, tells),
         ));
 
-        let (server_end, client_end) = pipe(capacity, holds_back);
+        let (server_end, client_end) = pipe(capacity, holds_back, tells);
         let subscription = Subscription {
             topic: topic.clone(),
             selection: pick.selection(),
@@ -132,7 +134,7 @@ impl Client {
             self.number,
             &self.world,
             random.split(),
-            client_end,
+            (client_end, tells),
             end,
             expected,
             habit,

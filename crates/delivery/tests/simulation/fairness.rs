@@ -77,7 +77,7 @@ fn connect(delivery: &Arc<Delivery>, log: &SimLog, topic: &Topic, start: Option<
         end,
         until: None,
     };
-    let (server_end, client_end) = pipe(1 << 24, 0);
+    let (server_end, client_end) = pipe(1 << 24, 0, true);
     let serving = Arc::clone(delivery);
     delivery.spawn(async move {
         let end = serving.serve(server_end, subscription, Plain(Form::Plain), false).await;

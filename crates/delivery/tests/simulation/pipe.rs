@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
+use sockeye_delivery::{Acknowledged, Link};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The server's end. Dropped, it takes with it what was not flushed.
 pub(crate) struct ServerEnd(Arc<Pipe>);
@@ -29,6 +31,13 @@ struct State {
     to_client: BytesMut,
     capacity: usize,
     to_server: Vec<u8>,
+    /// Bytes that the client has taken, and when it last did. Its system acknowledges them, and no others.
+    taken: u64,
+    took: Instant,
+    /// Whether the server's system knows what is acknowledged.
+    tells: bool,
+    /// Since when the client's machine is gone: nothing arrives there, nothing comes from there.
+    gone: Option<Instant>,
     server: End,
     client: End,
     reading: Option<Waker>,
@@ -46,14 +55,19 @@ enum End {
 
 // ----------------------------------------------------------------------------------------------
 
-/// A connection that holds at most `capacity` bytes for the client, and `holds_back` more that want to be flushed.
-pub(crate) fn pipe(capacity: usize, holds_back: usize) -> (ServerEnd, ClientEnd) {
+/// A connection that holds at most `capacity` bytes for the client, and `holds_back` more that want to be flushed. Its system
+/// `tells` what is acknowledged, or does not.
+pub(crate) fn pipe(capacity: usize, holds_back: usize, tells: bool) -> (ServerEnd, ClientEnd) {
     let state = State {
         staged: BytesMut::new(),
         holds_back,
         to_client: BytesMut::new(),
         capacity,
         to_server: Vec::new(),
+        taken: 0,
+        took: Instant::now(),
+        tells,
+        gone: None,
         server: End::Open,
         client: End::Open,
         reading: None,
@@ -91,6 +105,8 @@ impl ClientEnd {
         let taken = state.to_client.split_to(most).freeze();
         // What was flushed in vain goes on by itself, as a kernel's buffer does.
         if !taken.is_empty() {
+            state.taken += taken.len() as u64;
+            state.took = Instant::now();
             wake(&mut state.writing);
         }
         Some(taken)
@@ -105,6 +121,11 @@ impl ClientEnd {
     /// Sends no more.
     pub(crate) fn shut(&self) {
         self.end(End::Shut);
+    }
+
+    /// The machine is gone from now on.
+    pub(crate) fn lose(&self) {
+        self.0.lock().gone = Some(Instant::now());
     }
 
     fn end(&self, end: End) {
@@ -139,6 +160,24 @@ impl ServerEnd {
         }
         state.writing = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Link for ServerEnd {
+    fn acknowledged(&self) -> Option<Acknowledged> {
+        let state = self.0.lock();
+        let waits = !state.to_client.is_empty();
+        let acknowledged = match state.gone {
+            Some(since) => since,
+            // What waits for a machine that is there waits for room in its window, which is probed.
+            None if waits => Instant::now(),
+            None => state.took,
+        };
+        state.tells.then(|| Acknowledged {
+            bytes: state.taken,
+            in_flight: waits && state.gone.is_some(),
+            quiet: acknowledged.elapsed(),
+        })
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) enum Habit {
 pub(crate) enum Turn {
     /// It says that it closes.
     Leave,
-    /// It neither reads nor writes any more.
-    Freeze,
+    /// It neither reads nor writes any more; its machine is gone, too, or acknowledges that it is asked.
+    Freeze { is_gone: bool },
     /// It is gone without a word.
     Vanish,
     /// It sends no more, without having said so.
@@ -47,6 +47,10 @@ pub(crate) struct Visit {
     world: Arc<World>,
     random: Random,
     io: ClientEnd,
+    /// The server's system knows what is acknowledged.
+    tells: bool,
+    /// The client's machine is gone.
+    is_gone: bool,
     end: oneshot::Receiver<Option<End>>,
     expected: Expected,
     habit: Habit,
@@ -85,7 +89,7 @@ impl Visit {
         number: u64,
         world: &Arc<World>,
         random: Random,
-        io: ClientEnd,
+        (io, tells): (ClientEnd, bool),
         end: oneshot::Receiver<Option<End>>,
         expected: Expected,
         habit: Habit,
@@ -98,6 +102,8 @@ impl Visit {
             world: Arc::clone(world),
             random,
             io,
+            tells,
+            is_gone: false,
             end,
             expected,
             habit,
@@ -144,7 +150,7 @@ impl Visit {
                             let time = Duration::from_millis(self.random.between(0, 70_000));
                             let _ = timeout(time, finish.cancelled()).await;
                         }
-                        Turn::Freeze => return self.freeze().await,
+                        Turn::Freeze { is_gone } => return self.freeze(is_gone).await,
                         Turn::Vanish => return self.vanish().await,
                     }
                 }
@@ -239,7 +245,11 @@ impl Visit {
     }
 
     /// Neither reads nor writes, and is closed for that.
-    async fn freeze(mut self) -> Expected {
+    async fn freeze(mut self, is_gone: bool) -> Expected {
+        self.is_gone = is_gone;
+        if is_gone {
+            self.io.lose();
+        }
         (self.prompt, self.steady) = (false, false);
         let patience = 2 * limits::WS_STALL + limits::WS_CLIENT_TIMEOUT + 2 * limits::WS_CLOSE_TIMEOUT;
         let end = timeout(patience, &mut self.end).await;
@@ -309,7 +319,15 @@ impl Visit {
         let good = match end.cause {
             Cause::Client => self.said_close,
             Cause::Lost => self.shut,
-            Cause::Dead => !self.steady && self.sent.longest() >= limits::WS_CLIENT_TIMEOUT,
+            Cause::Dead => {
+                // Who takes what is sent is known to live, if that is known of anybody.
+                let taken = match (self.tells, self.is_gone) {
+                    (false, _) => Duration::ZERO,
+                    (true, true) => limits::WS_CLIENT_TIMEOUT,
+                    (true, false) => limits::WS_STALL,
+                };
+                !self.steady && self.sent.longest() >= limits::WS_CLIENT_TIMEOUT && self.taken.longest() >= taken
+            }
             Cause::Stalled => !self.steady && self.taken.longest() >= limits::WS_STALL,
             Cause::Protocol | Cause::Message | Cause::Complete => false,
             Cause::Trimmed => self.expected.may_be_trimmed(&log, self.prompt),

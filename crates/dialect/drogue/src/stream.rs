@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use sockeye_access::{AuthorizeError, Caller, Permission};
-use sockeye_delivery::{Selection, Subscription};
+use sockeye_delivery::{Opaque, Selection, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
 use sockeye_registry::Application;
@@ -153,7 +153,9 @@ impl Drogue {
         let task = async move {
             match upgrade.await {
                 Ok(io) => {
-                    delivery.serve(TokioIo::new(io), subscription, session, deflate).await;
+                    delivery
+                        .serve(Opaque(TokioIo::new(io)), subscription, session, deflate)
+                        .await;
                 }
                 Err(error) => tracing::debug!(%error, "a client went before its stream began"),
             }
