@@ -146,7 +146,7 @@ impl Delivery {
         let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
         let number = cores.len();
         let core = cores.entry(thread::current().id()).or_insert_with(|| {
-            let (shard, writes) = Shard::new(number, self.metrics.writes());
+            let (shard, writes) = Shard::new(number, self.metrics.lanes());
             let (wheel, visits) = Wheel::new();
             self.spawn_until_stop(writes);
             self.spawn_until_stop(visits);

@@ -15,6 +15,7 @@ use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::deflate::Deflater;
 
+use crate::lane_metrics::{LaneCounters, LaneMetrics};
 use crate::segment::Segment;
 use crate::session::{Encoder, text_frame};
 use crate::subscription::{Field, Selection};
@@ -45,6 +46,8 @@ pub(crate) struct Frames {
     pub(crate) ends: Vec<FrameEnd>,
     /// When the newest record of the segment was appended.
     pub(crate) newest: Option<Timestamp>,
+    /// Of the lane's kind.
+    pub(crate) counters: Arc<LaneCounters>,
 }
 
 /// The end of a frame in the joined bytes, and the record that it shows.
@@ -73,6 +76,7 @@ struct Lane {
     encoder: Arc<dyn Encoder>,
     /// Members on each core.
     members: Vec<(usize, usize)>,
+    counters: Arc<LaneCounters>,
 }
 
 /// Frames of one event: name of the encoder, whether compressed, frame.
@@ -88,7 +92,13 @@ struct Growing {
 
 impl Lanes {
     /// Counts one more member on this core.
-    pub(crate) fn join(&mut self, key: LaneKey, encoder: Arc<dyn Encoder>, core: usize) -> LaneId {
+    pub(crate) fn join(
+        &mut self,
+        key: LaneKey,
+        encoder: Arc<dyn Encoder>,
+        core: usize,
+        metrics: &LaneMetrics,
+    ) -> LaneId {
         let id = *self.ids.entry(key.clone()).or_insert_with(|| {
             static NEXT: AtomicU64 = AtomicU64::new(0);
             let id = LaneId(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -96,18 +106,22 @@ impl Lanes {
                 Some((field, value)) => self.index[field as usize].entry(value.clone()).or_default().push(id),
                 None => self.others.push(id),
             }
+            let counters = metrics.of(&key);
+            counters.lanes.inc();
             self.by_id.insert(
                 id,
                 Lane {
                     key,
                     encoder,
                     members: Vec::new(),
+                    counters,
                 },
             );
             id
         });
         *self.cores.entry(core).or_default() += 1;
         let lane = self.by_id.get_mut(&id).expect("a lane that has an id is there");
+        lane.counters.readers.inc();
         match lane.members.iter_mut().find(|(on, _)| *on == core) {
             Some((_, members)) => *members += 1,
             None => lane.members.push((core, 1)),
@@ -118,6 +132,7 @@ impl Lanes {
     /// Counts one member less; a lane without members goes.
     pub(crate) fn leave(&mut self, id: LaneId, core: usize) {
         let Some(lane) = self.by_id.get_mut(&id) else { return };
+        lane.counters.readers.dec();
         if let Some(members) = self.cores.get_mut(&core) {
             *members -= 1;
             if *members == 0 {
@@ -134,6 +149,7 @@ impl Lanes {
             return;
         }
         if let Some(lane) = self.by_id.remove(&id) {
+            lane.counters.lanes.dec();
             self.ids.remove(&lane.key);
             match lane.key.selection.equality() {
                 Some((field, value)) => {
@@ -199,14 +215,16 @@ impl Lanes {
         }
         let mut by_core: HashMap<usize, Vec<Arc<Frames>>> = HashMap::new();
         for (lane, Growing { bytes, ends }) in growing {
+            let Lane { members, counters, .. } = &self.by_id[&lane];
             let frames = Arc::new(Frames {
                 lane,
                 from: segment.from.clone(),
                 bytes: bytes.freeze(),
                 ends,
                 newest: segment.newest,
+                counters: Arc::clone(counters),
             });
-            for (core, _) in &self.by_id[&lane].members {
+            for (core, _) in members {
                 by_core.entry(*core).or_default().push(Arc::clone(&frames));
             }
         }
@@ -289,6 +307,7 @@ impl Frames {
             bytes: bytes.freeze(),
             ends,
             newest: parts[0].newest,
+            counters: Arc::clone(&parts[0].counters),
         })
     }
 }

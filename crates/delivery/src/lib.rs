@@ -18,7 +18,7 @@
 //! | `link.rs` | [`Link`]: what is under a connection |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
-//! | `metrics.rs` | [`Metrics`] |
+//! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
 //!
 //! The room knows no dialect and no engine. It keeps what DESIGN.md, "Delivery: the contract" and "the cost model", say.
 //! Groups will have a place beside `lanes.rs`.
@@ -28,6 +28,7 @@ mod connection;
 mod delivery;
 mod end;
 mod feed;
+mod lane_metrics;
 mod lanes;
 mod link;
 mod metrics;

@@ -4,11 +4,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::End;
-use crate::lanes::Frames;
+use crate::lane_metrics::LaneMetrics;
 use crate::segment::Segment;
 
 /// Counters of all connections. A clone counts into the same numbers.
@@ -21,7 +20,8 @@ pub struct Metrics {
     skipped: Counter,
     ends: Family<EndLabels, Counter>,
     reading: Family<DialectLabel, Gauge>,
-    writes: Writes,
+    stalled: Family<DialectLabel, Gauge>,
+    lanes: LaneMetrics,
     tails: Gauge,
     segments: Gauge,
 }
@@ -38,18 +38,13 @@ pub(crate) struct Counters {
     pub(crate) ignored: Counter,
     /// Connections that read by themselves because they are behind.
     pub(crate) reading: Gauge,
+    /// Connections whose socket takes nothing although something waits.
+    pub(crate) stalled: Gauge,
     segments: Gauge,
 }
 
-/// What lanes write, and when.
-#[derive(Clone, Debug)]
-pub(crate) struct Writes {
-    bytes: Histogram,
-    frames: Histogram,
-    latency: Histogram,
-}
-
 /// One thing that a gauge counts, until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Open(Gauge);
 
 /// Bytes that a gauge counts, until they are dropped.
@@ -88,23 +83,13 @@ impl Metrics {
         registry.register("skipped_records", help, self.skipped.clone());
         let help = "Sockets that are behind and read by themselves, by dialect";
         registry.register("readers_behind", help, self.reading.clone());
+        let help = "Sockets that take nothing although something waits for them, by dialect";
+        registry.register("readers_stalled", help, self.stalled.clone());
         let help = "The newest events of topics, kept in memory for readers that fall behind";
         registry.register_with_unit("tail", help, Unit::Bytes, self.tails.clone());
         let help = "Events in memory: those of the tails, and what readers that are behind have of others";
         registry.register_with_unit("held", help, Unit::Bytes, self.segments.clone());
-        registry.register_with_unit(
-            "lane_write",
-            "What lanes wrote to a socket at once",
-            Unit::Bytes,
-            self.writes.bytes.clone(),
-        );
-        registry.register(
-            "lane_write_frames",
-            "Frames that lanes wrote to a socket at once",
-            self.writes.frames.clone(),
-        );
-        let help = "From the append of an event to its write to the first socket of a lane";
-        registry.register_with_unit("lane_latency", help, Unit::Seconds, self.writes.latency.clone());
+        self.lanes.register(registry);
         let help = "Sockets that ended: why, with which close code (0: none), and whether both sides closed";
         registry.register("closes", help, self.ends.clone());
     }
@@ -117,6 +102,7 @@ impl Metrics {
             sent: self.sent.get_or_create(&label).clone(),
             ignored: self.ignored.get_or_create(&label).clone(),
             reading: self.reading.get_or_create(&label).clone(),
+            stalled: self.stalled.get_or_create(&label).clone(),
             segments: self.segments.clone(),
         }
     }
@@ -147,8 +133,8 @@ impl Metrics {
     }
 
     /// What lanes count.
-    pub(crate) fn writes(&self) -> Writes {
-        self.writes.clone()
+    pub(crate) fn lanes(&self) -> LaneMetrics {
+        self.lanes.clone()
     }
 
     /// Counts the end of a connection.
@@ -160,29 +146,6 @@ impl Metrics {
             clean: if end.clean { "true" } else { "false" },
         };
         self.ends.get_or_create(&labels).inc();
-    }
-}
-
-impl Writes {
-    /// Counts what is about to be written to each socket of a lane.
-    pub(crate) fn observe(&self, frames: &Frames) {
-        self.bytes.observe(frames.bytes.len() as f64);
-        self.frames.observe(frames.ends.len() as f64);
-        if let Some(newest) = frames.newest {
-            // Below zero if the clock was set back.
-            let age = jiff::Timestamp::now().duration_since(newest).as_secs_f64();
-            self.latency.observe(age.max(0.0));
-        }
-    }
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Self {
-            bytes: Histogram::new(exponential_buckets(64.0, 4.0, 9)),
-            frames: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
-            latency: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
-        }
     }
 }
 
@@ -204,7 +167,7 @@ impl Counters {
 }
 
 impl Open {
-    fn count(gauge: &Gauge) -> Self {
+    pub(crate) fn count(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }

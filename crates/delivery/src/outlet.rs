@@ -69,7 +69,7 @@ impl<IO: Link> Outlet<IO> {
     pub(crate) fn new(io: IO, counters: Arc<Counters>) -> Self {
         Self {
             shared: Mutex::new(Shared {
-                socket: Socket::new(io),
+                socket: Socket::new(io, counters.stalled.clone()),
                 handed: None,
                 left: false,
                 next_ping: Instant::now() + limits::WS_PING_INTERVAL,

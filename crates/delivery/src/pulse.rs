@@ -1,10 +1,12 @@
 //! Signs of life of one peer: what it sends, what its system acknowledges, and for what it is taken without them.
 
+use prometheus_client::metrics::gauge::Gauge;
 use sockeye_limits as limits;
 use tokio::time::Instant;
 
 use crate::acknowledged::Acknowledged;
 use crate::end::Cause;
+use crate::metrics::Open;
 
 /// When a peer last gave a sign of life.
 #[derive(Debug)]
@@ -12,7 +14,9 @@ pub(crate) struct Pulse {
     /// When it last sent a byte.
     heard: Instant,
     /// Since when its socket has taken nothing although there was something to take.
-    blocked: Option<Instant>,
+    blocked: Option<Blocked>,
+    /// Counts peers whose socket is blocked.
+    stalled: Gauge,
     /// When its socket last took something after it had been full.
     freed: Option<Instant>,
     /// Bytes that its system had acknowledged when it was last asked.
@@ -21,13 +25,20 @@ pub(crate) struct Pulse {
     took: Instant,
 }
 
+#[derive(Debug)]
+struct Blocked {
+    since: Instant,
+    _counted: Open,
+}
+
 // ----------------------------------------------------------------------------------------------
 
 impl Pulse {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, stalled: Gauge) -> Self {
         Self {
             heard: now,
             blocked: None,
+            stalled,
             freed: None,
             acknowledged: 0,
             took: now,
@@ -41,7 +52,10 @@ impl Pulse {
 
     /// The socket takes nothing of what waits for the peer.
     pub(crate) fn block(&mut self, now: Instant) {
-        self.blocked.get_or_insert(now);
+        self.blocked.get_or_insert_with(|| Blocked {
+            since: now,
+            _counted: Open::count(&self.stalled),
+        });
     }
 
     /// The socket has taken something.
@@ -95,8 +109,8 @@ impl Pulse {
     /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full.
     fn judge_unasked(&self, now: Instant) -> Result<Instant, Cause> {
         let silent = self.heard + limits::WS_CLIENT_TIMEOUT;
-        let (until, cause) = match (self.blocked, self.freed) {
-            (Some(blocked), _) => (blocked + limits::WS_STALL, Cause::Stalled),
+        let (until, cause) = match (&self.blocked, self.freed) {
+            (Some(blocked), _) => (blocked.since + limits::WS_STALL, Cause::Stalled),
             (None, Some(freed)) => (silent.max(freed + limits::WS_STALL), Cause::Dead),
             (None, None) => (silent, Cause::Dead),
         };
@@ -120,7 +134,7 @@ mod tests {
         fn new() -> Self {
             let start = Instant::now();
             Self {
-                pulse: Pulse::new(start),
+                pulse: Pulse::new(start, Gauge::default()),
                 start,
             }
         }

@@ -7,8 +7,8 @@ use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
 use tokio::sync::{Notify, mpsc};
 
+use crate::lane_metrics::LaneMetrics;
 use crate::lanes::{Frames, LaneId};
-use crate::metrics::Writes;
 use crate::outlet::Member;
 
 /// The way to a shard. Orders are carried out in the order in which they are given.
@@ -16,6 +16,8 @@ use crate::outlet::Member;
 pub(crate) struct Shard {
     /// Which core it is, counted from 0.
     pub(crate) core: usize,
+    /// What is counted of lanes.
+    pub(crate) metrics: LaneMetrics,
     orders: mpsc::Sender<Order>,
     gone: Arc<Gone>,
 }
@@ -40,23 +42,25 @@ struct Gone {
 /// What the shard's task owns.
 struct Members {
     lanes: HashMap<LaneId, Vec<Arc<dyn Member>>>,
-    writes: Writes,
 }
 
 // ----------------------------------------------------------------------------------------------
 
 impl Shard {
     /// A shard, and the task that has to run on its core. The task ends when the last way to it is dropped.
-    pub(crate) fn new(core: usize, writes: Writes) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn new(core: usize, metrics: LaneMetrics) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (orders, queue) = mpsc::channel(limits::SHARD_ORDERS);
         let gone = Arc::new(Gone::default());
-        let members = Members {
-            lanes: HashMap::new(),
-            writes,
-        };
+        let members = Members { lanes: HashMap::new() };
         // Writing to many sockets is what the task is for: it yields by itself.
         let task = tokio::task::unconstrained(members.run(queue, Arc::clone(&gone)));
-        (Self { core, orders, gone }, task)
+        let shard = Self {
+            core,
+            metrics,
+            orders,
+            gone,
+        };
+        (shard, task)
     }
 
     /// Waits for room for one order.
@@ -138,14 +142,17 @@ impl Members {
                 return;
             };
             let frames = Frames::joined(parts);
-            self.writes.observe(&frames);
             let mut at = 0;
             let mut turn = 0;
+            let mut is_first = true;
             while at < members.len() {
                 if members[at].write(&frames) {
                     at += 1;
                 } else {
                     members.swap_remove(at);
+                }
+                if std::mem::take(&mut is_first) {
+                    frames.counters.first_written(&frames);
                 }
                 turn += 1;
                 if turn == limits::WRITES_PER_TURN {
@@ -153,6 +160,7 @@ impl Members {
                     tokio::task::yield_now().await;
                 }
             }
+            frames.counters.last_written(&frames);
             if members.is_empty() {
                 self.lanes.remove(&lane);
             }

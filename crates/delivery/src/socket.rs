@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
+use prometheus_client::metrics::gauge::Gauge;
 use sockeye_limits as limits;
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
@@ -40,12 +41,13 @@ pub(crate) struct Traffic {
 // ----------------------------------------------------------------------------------------------
 
 impl<IO: Link> Socket<IO> {
-    pub(crate) fn new(io: IO) -> Self {
+    /// A socket; `stalled` counts those that take nothing.
+    pub(crate) fn new(io: IO, stalled: Gauge) -> Self {
         Self {
             io,
             outbox: BytesMut::new(),
             flushed: true,
-            pulse: Pulse::new(Instant::now()),
+            pulse: Pulse::new(Instant::now(), stalled),
         }
     }
 

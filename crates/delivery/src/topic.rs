@@ -141,7 +141,7 @@ impl LiveTopic {
         if state.ended.is_some() || !state.is_head(position) {
             return None;
         }
-        let lane = state.lanes.join(key, encoder, shard.core);
+        let lane = state.lanes.join(key, encoder, shard.core, &shard.metrics);
         state.shards.entry(shard.core).or_insert_with(|| shard.clone());
         // Under the lock: the shard hears of it behind the segments before the head, and before those behind it.
         room.send(Order::Join(lane, member));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod life;
+mod numbers;
 mod replay;
 mod stream;
 mod trouble;

@@ -122,8 +122,13 @@ impl World {
 
     /// Serves this end of a connection.
     pub(crate) fn serve(&self, io: impl Link, subscription: Subscription) -> JoinHandle<End> {
+        self.serve_with(io, subscription, false)
+    }
+
+    /// The same, with or without permessage-deflate.
+    pub(crate) fn serve_with(&self, io: impl Link, subscription: Subscription, deflate: bool) -> JoinHandle<End> {
         let delivery = self.delivery.clone();
-        tokio::spawn(async move { delivery.serve(io, subscription, Plain, false).await })
+        tokio::spawn(async move { delivery.serve(io, subscription, Plain, deflate).await })
     }
 
     /// Connects the independent client.
@@ -137,10 +142,16 @@ impl World {
         (WebSocketStream::from_raw_socket(client, Role::Client, None).await, end)
     }
 
-    /// A metric, by the beginning of its line.
-    pub(crate) fn metric(&self, name: &str) -> u64 {
+    /// All metrics, as they are shown.
+    pub(crate) fn metrics(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+
+    /// A metric, by the beginning of its line.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics();
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
         lines
             .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
