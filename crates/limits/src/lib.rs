@@ -101,6 +101,40 @@ pub const WS_WRITE_CHUNK: usize = 64 * KIB;
 /// Shortest frame that is compressed, in bytes: of a shorter one at most a sixth is saved, and it fits a packet anyway.
 pub const WS_DEFLATE_LEAST: usize = 128;
 
+// ---------------------------------------------------------------------------------------------- groups
+
+/// Events of one group that were read and whose receipt is not durable: what a crash can double at most. It is as many as 16
+/// members have under way at full credit.
+pub const GROUP_WINDOW_EVENTS: usize = 8 * KIB;
+/// Bytes of events that one group holds, delivered or not: 32 members' credit.
+pub const GROUP_WINDOW_BYTES: usize = 8 * MIB;
+/// Events under way to one member, at most: with [`GROUP_CREDIT_BYTES_PER_EVENT`], 256 KiB, which a socket's kernel buffer
+/// takes ([`SEND_BUFFER`]), so that a member with credit is one that can be written to.
+pub const GROUP_CREDIT: usize = 512;
+/// Events under way to a member that has receipted nothing yet: little is held by one that never will.
+pub const GROUP_CREDIT_FIRST: usize = 32;
+/// Bytes that credit for one event is worth: the size of a usual event (DESIGN.md, cost model).
+pub const GROUP_CREDIT_BYTES_PER_EVENT: usize = 512;
+/// A receipt that takes longer than this part of the time it has shows a member with too much under way: its credit is
+/// halved, long before the time is over.
+pub const GROUP_SLOW_PART: u32 = 8;
+/// A member that gives no receipt for so long is closed (DESIGN.md contract 4).
+pub const GROUP_RECEIPT_TIME: Duration = Duration::from_secs(30);
+/// Default of `ack_timeout` (DESIGN.md contract 4).
+pub const GROUP_ACK_TIME: Duration = Duration::from_secs(30);
+/// Failed deliveries of one event under `ack=client`, after which it is a dead letter: one that fails because a client restarts
+/// has some more tries.
+pub const GROUP_FAILURES: u32 = 5;
+/// A receipt is made durable within this time, together with those that came meanwhile.
+pub const GROUP_PERSIST_TIME: Duration = Duration::from_secs(1);
+/// Part of the window that makes a group store its position at once: the rest lasts until that is done.
+pub const GROUP_PERSIST_PART: usize = 4;
+/// Members of one group.
+pub const GROUP_MEMBERS: usize = 10_000;
+/// What a group stores beside its position, in bytes: a run of receipts takes two numbers of at most ten bytes, the window
+/// bounds their number, and some room is left for partitions.
+pub const GROUP_RECEIPTED: usize = 20 * GROUP_WINDOW_EVENTS + 4 * KIB;
+
 // ---------------------------------------------------------------------------------------------- log
 
 /// Most bytes of records that wait for the writer, over all topics; a full queue answers 503 with `Retry-After`.

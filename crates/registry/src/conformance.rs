@@ -68,6 +68,7 @@ macro_rules! registry_conformance {
                 a_deleted_key_is_gone
                 users_and_keys_survive_a_restart,
             groups: a_group_has_the_position_that_was_stored_last
+                what_was_receipted_behind_a_position_is_stored_with_it
                 groups_differ_by_application_name_and_selection
                 a_group_needs_its_application
                 a_deleted_group_is_gone

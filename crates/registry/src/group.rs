@@ -14,11 +14,14 @@ pub struct GroupId {
     pub selection: String,
 }
 
-/// A durable position: everything before it was receipted.
+/// A durable position: everything before it was receipted, and some of what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupPosition {
     /// The low-water mark.
     pub position: Position,
+    /// What was receipted behind it, in the encoding of whoever stores it; at most [`sockeye_limits::GROUP_RECEIPTED`]
+    /// bytes, mostly none.
+    pub receipted: Vec<u8>,
     /// When it was stored.
     pub stored: Timestamp,
 }

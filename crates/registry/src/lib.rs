@@ -5,7 +5,7 @@
 //! | `resource.rs` | [`Application`], [`Device`] and their [`Metadata`]: documents in the shapes of compat/drogue.md 4.1 |
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
 //! | `key.rs` | [`User`] and [`AccessKey`] |
-//! | `group.rs` | [`GroupId`] and its durable position |
+//! | `group.rs` | [`GroupId`] and its durable position, with what was receipted behind it |
 //! | `registry.rs` | [`Registry`], with its errors |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 

@@ -80,8 +80,8 @@ pub trait Registry: Send + Sync + 'static {
     /// The groups of an application, sorted.
     async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError>;
 
-    /// Makes a position durable.
-    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError>;
+    /// Makes a position durable, with what was receipted behind it ([`GroupPosition::receipted`]); both or none.
+    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError>;
 
     /// Forgets a group; whether it was there.
     async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError>;

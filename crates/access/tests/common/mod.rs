@@ -170,8 +170,8 @@ impl Registry for Watched {
     async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError> {
         self.engine.groups(application).await
     }
-    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError> {
-        self.engine.set_group(group, position).await
+    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError> {
+        self.engine.set_group(group, position, receipted).await
     }
     async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError> {
         self.engine.delete_group(group).await

@@ -175,9 +175,9 @@ impl Registry for SqliteEngine {
         self.ask(move |c| groups::list(c, &application)).await
     }
 
-    async fn set_group(&self, group: &GroupId, position: &Position) -> Result<(), WriteError> {
-        let (group, position) = (group.clone(), position.clone());
-        self.change(move |c| Ok((groups::set(c, &group, &position)?, None)))
+    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError> {
+        let (group, position, receipted) = (group.clone(), position.clone(), receipted.to_vec());
+        self.change(move |c| Ok((groups::set(c, &group, &position, &receipted)?, None)))
             .await
     }
 

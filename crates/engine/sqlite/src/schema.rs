@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
 
 /// What makes a file of version n one of version n + 1.
-pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY]];
+pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED]];
 
 /// Topics and their records.
 ///
@@ -130,6 +130,9 @@ CREATE TABLE group_positions (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What a group had receipted behind its position; the engine only keeps it.
+const RECEIPTED: &str = "ALTER TABLE group_positions ADD COLUMN receipted BLOB NOT NULL DEFAULT x''";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -178,6 +181,7 @@ mod tests {
     /// The steps of a later release.
     const LATER: &[&[&str]] = &[
         &[LOG, REGISTRY],
+        &[RECEIPTED],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -187,6 +191,7 @@ mod tests {
     /// One that fails in its last statement.
     const FAILING: &[&[&str]] = &[
         &[LOG, REGISTRY],
+        &[RECEIPTED],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -217,13 +222,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(1));
+        assert_eq!(kind_of(&path), Kind::Ours(2));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(3));
+        assert_eq!(kind_of(&path), Kind::Ours(4));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 3, known: 1, .. }),
+            matches!(refused, OpenError::Newer { found: 4, known: 2, .. }),
             "{refused}"
         );
     }
@@ -238,7 +243,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(1));
+        assert_eq!(kind_of(&path), Kind::Ours(2));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

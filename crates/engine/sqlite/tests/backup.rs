@@ -118,7 +118,7 @@ async fn a_restored_log_is_another_incarnation_and_groups_go_on() {
         group: "workers".into(),
         selection: String::new(),
     };
-    engine.set_group(&group, &first.next).await.unwrap();
+    engine.set_group(&group, &first.next, b"").await.unwrap();
     backup(&path, &copy, no_progress).unwrap();
     engine.append(&topic, records(10..20, 100)).await.unwrap();
 

@@ -229,7 +229,7 @@ pub async fn a_deleted_application_takes_everything_with_it(fixture: &mut impl F
             .create_device(device(name, "d", json!({"alias": ["x"]})))
             .await
             .unwrap();
-        registry.set_group(&group(name), &position).await.unwrap();
+        registry.set_group(&group(name), &position, b"").await.unwrap();
     }
     registry.delete_application("app", ANY).await.unwrap();
     assert_eq!(registry.application("app").await.unwrap(), None);

@@ -7,7 +7,7 @@ use sockeye_registry::{GroupId, GroupPosition};
 use super::applications::must_have;
 use super::row::{Json, Nanos, Refusal};
 
-const COLUMNS: &str = "g.incarnation, g.offsets, g.stored, g.group_id, g.selection";
+const COLUMNS: &str = "g.incarnation, g.offsets, g.stored, g.group_id, g.selection, g.receipted";
 const TABLES: &str = "group_positions g JOIN applications a ON a.id = g.application";
 
 pub(super) fn get(connection: &Connection, group: &GroupId) -> rusqlite::Result<Option<GroupPosition>> {
@@ -35,12 +35,17 @@ pub(super) fn list(connection: &Connection, application: &str) -> rusqlite::Resu
     statement.query_map([application], entry)?.collect()
 }
 
-pub(super) fn set(connection: &Connection, group: &GroupId, position: &Position) -> Result<(), Refusal> {
+pub(super) fn set(
+    connection: &Connection,
+    group: &GroupId,
+    position: &Position,
+    receipted: &[u8],
+) -> Result<(), Refusal> {
     let application = must_have(connection, &group.application)?;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO group_positions (application, group_id, selection, incarnation, offsets, stored) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO group_positions (application, group_id, selection, incarnation, offsets, receipted, stored) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             application,
@@ -48,6 +53,7 @@ pub(super) fn set(connection: &Connection, group: &GroupId, position: &Position)
             group.selection,
             position.incarnation().0.cast_signed(),
             Json(position.offsets()),
+            receipted,
             Nanos(jiff::Timestamp::now())
         ])?;
     Ok(())
@@ -67,6 +73,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<GroupPosition> {
     let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
     Ok(GroupPosition {
         position: Position::new(incarnation, offsets),
+        receipted: row.get(5)?,
         stored,
     })
 }
