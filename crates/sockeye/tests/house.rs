@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["sockeye-limits"],
     &["sockeye-event", "sockeye-ws"],
     &["sockeye-log"],
-    &["sockeye-registry"],
+    &["sockeye-registry", "sockeye-group"],
     &[
         "sockeye-engine-sqlite",
         "sockeye-engine-kafka",
@@ -35,6 +35,16 @@ const MUST_NOT_KNOW: &[(&str, &str, &str)] = &[
     ("sockeye-event", "async-trait", "the room does no I/O"),
     ("sockeye-ws", "tokio", "frames are a state machine without I/O or clock"),
     ("sockeye-ws", "sockeye-event", "frames know no events"),
+    (
+        "sockeye-group",
+        "tokio",
+        "groups are a state machine without I/O or clock",
+    ),
+    (
+        "sockeye-group",
+        "sockeye-registry",
+        "a group gives out its mark, others store it",
+    ),
     ("sockeye-log", "rusqlite", "an interface knows no engine"),
     ("sockeye-log", "rdkafka", "an interface knows no engine"),
     ("sockeye-registry", "rusqlite", "an interface knows no engine"),

@@ -1,0 +1,569 @@
+//! The state of a group, and what happens to it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use slab::Slab;
+use sockeye_limits as limits;
+use sockeye_log::Position;
+
+use crate::counts::Counts;
+use crate::item::Item;
+use crate::ledger::Ledger;
+use crate::mark::Mark;
+use crate::member::{Balance, Member, MemberId, MemberView, Receipts};
+use crate::output::{NoReceipt, Output, Ticket};
+use crate::persist::Persist;
+use crate::settings::Settings;
+use crate::waiting::Waiting;
+
+/// Place of an event in [`Group::entries`].
+pub(crate) type Key = usize;
+
+/// A group: shared reading of one topic, of which each event goes to one member. See [the crate's documentation](crate) for
+/// who calls what.
+#[derive(Debug)]
+pub struct Group<T> {
+    settings: Settings,
+    ledger: Ledger,
+    /// Events that are open: read and not receipted.
+    pub(crate) entries: Slab<Entry<T>>,
+    /// Bytes of them.
+    bytes: usize,
+    /// Those that no member has.
+    waiting: Waiting,
+    members: BTreeMap<MemberId, Member>,
+    /// Members that there ever were.
+    joined: u64,
+    /// What all members together may have under way.
+    credit: usize,
+    /// Members that can be given something.
+    ready: BTreeSet<MemberId>,
+    /// Who was given something last.
+    turn: Option<MemberId>,
+    /// Members that have to be asked for a receipt.
+    unasked: BTreeSet<MemberId>,
+    /// Members that gave no receipt in time.
+    silent: VecDeque<MemberId>,
+    /// Events that failed too often.
+    dead: VecDeque<Key>,
+    /// How many are on their way to the dead letters.
+    dying: usize,
+    /// When a member's receipt may be overdue. An entry may be too early: receipts that came do not change it.
+    timers: BTreeSet<(Instant, MemberId)>,
+    persist: Persist,
+    counts: Counts,
+    /// Events that were ever read.
+    read: u64,
+}
+
+/// An event that is open.
+#[derive(Debug)]
+pub(crate) struct Entry<T> {
+    pub(crate) item: T,
+    /// Rises in the order in which events are read.
+    pub(crate) order: u64,
+    partition: u32,
+    offset: u64,
+    delivered: bool,
+    /// Deliveries that failed under `ack=client`.
+    failures: u32,
+    /// The member where one failed last; it is offered to others first.
+    pub(crate) avoid: Option<MemberId>,
+    /// Failed too often: on its way to the dead letters.
+    pub(crate) dying: bool,
+}
+
+/// Why somebody cannot be a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The others have chosen otherwise.
+    #[error("the members of this group have chosen another `balance`: all have to give the same")]
+    OtherBalance,
+    /// [`sockeye_limits::GROUP_MEMBERS`].
+    #[error("the group has {} members, which is the most", limits::GROUP_MEMBERS)]
+    Full,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl<T: Item> Group<T> {
+    /// The group at its durable mark, without members.
+    pub fn load(mark: &Mark) -> Self {
+        Self::with_settings(mark, Settings::default())
+    }
+
+    /// The same with other bounds.
+    pub fn with_settings(mark: &Mark, settings: Settings) -> Self {
+        Self {
+            settings,
+            ledger: Ledger::of(mark),
+            entries: Slab::new(),
+            bytes: 0,
+            waiting: Waiting::new(Balance::Any),
+            members: BTreeMap::new(),
+            joined: 0,
+            credit: 0,
+            ready: BTreeSet::new(),
+            turn: None,
+            unasked: BTreeSet::new(),
+            silent: VecDeque::new(),
+            dead: VecDeque::new(),
+            dying: 0,
+            timers: BTreeSet::new(),
+            persist: Persist::default(),
+            counts: Counts::default(),
+            read: 0,
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ members
+
+    /// A new member; its first turn is after those of the others.
+    pub fn join(&mut self, receipts: Receipts, balance: Balance) -> Result<MemberId, JoinError> {
+        if self.members.len() >= limits::GROUP_MEMBERS {
+            return Err(JoinError::Full);
+        }
+        if self.waiting.balance() != balance {
+            if !self.members.is_empty() {
+                return Err(JoinError::OtherBalance);
+            }
+            self.waiting = Waiting::of(balance, &self.entries);
+        }
+        self.joined += 1;
+        let id = MemberId(self.joined);
+        let member = Member::new(receipts);
+        self.credit += member.credit();
+        self.members.insert(id, member);
+        self.rebalance();
+        Ok(id)
+    }
+
+    /// A member is gone. What it had not receipted goes to others; under `ack=client` the oldest of that counts as failed,
+    /// because an event that kills its client would go round for ever.
+    pub fn leave(&mut self, id: MemberId) {
+        let Some(mut member) = self.members.remove(&id) else {
+            return;
+        };
+        self.credit -= member.credit();
+        self.unasked.remove(&id);
+        if let Some(timer) = member.timer {
+            self.timers.remove(&(timer, id));
+        }
+        if member.receipts != Receipts::Pong
+            && let Some(oldest) = member.withdraw(0)
+        {
+            self.fail(oldest.key, None);
+        }
+        for delivery in member.out.drain(..) {
+            self.waiting.give_back(delivery.key, &self.entries);
+        }
+        self.rebalance();
+    }
+
+    // ------------------------------------------------------------------------------------------ the log
+
+    /// Whether more events can be taken: the window has room, and members may soon want them.
+    pub fn has_room(&self) -> bool {
+        let held = self.entries.len() + self.persist.undurable();
+        !self.members.is_empty()
+            && held < self.settings.window_events
+            && self.bytes < self.settings.window_bytes
+            && (self.waiting.balance() == Balance::Device || self.waiting.len() < self.credit)
+    }
+
+    /// Where to read on.
+    pub fn position(&self) -> Position {
+        self.ledger.position()
+    }
+
+    /// An event that the group wants was read, by the order of its partition. One that was read or receipted before is
+    /// dropped.
+    pub fn push(&mut self, partition: u32, offset: u64, item: T) {
+        if !self.ledger.open(partition, offset) {
+            return;
+        }
+        self.read += 1;
+        self.bytes += item.bytes();
+        let key = self.entries.insert(Entry {
+            item,
+            order: self.read,
+            partition,
+            offset,
+            delivered: false,
+            failures: 0,
+            avoid: None,
+            dying: false,
+        });
+        if let Some(member) = self.waiting.push(key, &self.entries[key]) {
+            self.refresh(member);
+        }
+    }
+
+    /// All records before this position were read, and what the group wants of them was pushed.
+    pub fn passed(&mut self, next: &Position, now: Instant) {
+        if self.ledger.pass(next) {
+            self.persist.moved(now);
+        }
+    }
+
+    /// Retention has removed what is before `oldest`: the group goes on from there. How many events were lost by that, at
+    /// most; those that were read are not among them.
+    pub fn trimmed(&mut self, oldest: &Position, now: Instant) -> u64 {
+        let lost = self.ledger.trim(oldest);
+        self.counts.trimmed += lost;
+        self.persist.moved(now);
+        lost
+    }
+
+    // ------------------------------------------------------------------------------------------ receipts
+
+    /// A member sent a Pong. Whether it was a receipt: under `ack=client` none is, and one that was not asked for is counted.
+    pub fn pong(&mut self, id: MemberId, payload: &[u8], now: Instant) -> bool {
+        let Some(member) = self.members.get_mut(&id) else {
+            return false;
+        };
+        if member.receipts != Receipts::Pong {
+            return false;
+        }
+        let number = <[u8; 8]>::try_from(payload).ok().map(u64::from_be_bytes);
+        if number.is_none() || member.ping.map(|(number, _)| number) != number {
+            self.counts.unasked_pongs += 1;
+            return false;
+        }
+        let credit = member.credit();
+        let receipted: Vec<Key> = member.pong(now).collect();
+        self.credit = self.credit - credit + member.credit();
+        if member.needs_ping() {
+            self.unasked.insert(id);
+        }
+        for key in receipted {
+            self.settle(key, now);
+        }
+        self.refresh(id);
+        true
+    }
+
+    /// A member under `ack=client` acknowledges the oldest event with this id that is under way to it; whether there is one.
+    pub fn ack(&mut self, id: MemberId, event: &str, now: Instant) -> bool {
+        let found = self.find(id, event);
+        let Some((member, at)) = self.members.get_mut(&id).zip(found) else {
+            return false;
+        };
+        let credit = member.credit();
+        let key = member.ack(at, now);
+        self.credit = self.credit - credit + member.credit();
+        if let Some(key) = key {
+            self.settle(key, now);
+        }
+        self.refresh(id);
+        true
+    }
+
+    /// A member under `ack=client` returns the oldest event with this id that is under way to it; whether there is one.
+    pub fn nack(&mut self, id: MemberId, event: &str) -> bool {
+        let found = self.find(id, event);
+        let Some((member, at)) = self.members.get_mut(&id).zip(found) else {
+            return false;
+        };
+        if let Some(delivery) = member.withdraw(at) {
+            self.counts.nacks += 1;
+            self.give_up(id, delivery.key, at);
+        }
+        true
+    }
+
+    /// The place of the oldest delivery of this event among what is under way to a member under `ack=client`.
+    fn find(&mut self, id: MemberId, event: &str) -> Option<usize> {
+        let member = self.members.get(&id).filter(|member| member.receipts != Receipts::Pong);
+        let found = member.and_then(|member| {
+            let mut out = member.out.iter();
+            out.position(|delivery| self.entries[delivery.key].item.id() == event)
+        });
+        self.counts.unknown_acks += u64::from(found.is_none());
+        found
+    }
+
+    // ------------------------------------------------------------------------------------------ time
+
+    /// Time has passed: receipts may be overdue.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, id));
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
+            member.timer = None;
+            if member.deadline().is_some_and(|deadline| deadline <= now) {
+                self.overdue(id, now);
+            }
+            self.set_timer(id);
+        }
+    }
+
+    /// When [`Group::tick`] has to be called, and [`Group::next`] after it, if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let persist = self.persist.due(self.persists_at_once(), self.settings.persist_time);
+        timer.into_iter().chain(persist).min()
+    }
+
+    fn overdue(&mut self, id: MemberId, now: Instant) {
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        if member.receipts == Receipts::Pong {
+            self.counts.no_receipt += 1;
+            self.silent.push_back(id);
+            self.leave(id);
+            return;
+        }
+        while let Some(member) = self.members.get_mut(&id) {
+            let credit = member.credit();
+            let Some(delivery) = member.overdue(now) else {
+                break;
+            };
+            self.credit = self.credit - credit + member.credit();
+            self.counts.overdue += 1;
+            self.give_up(id, delivery.key, 0);
+        }
+    }
+
+    fn set_timer(&mut self, id: MemberId) {
+        if let Some(member) = self.members.get_mut(&id)
+            && let Some(deadline) = member.deadline()
+            && member.timer.is_none_or(|timer| timer > deadline)
+        {
+            if let Some(timer) = member.timer.replace(deadline) {
+                self.timers.remove(&(timer, id));
+            }
+            self.timers.insert((deadline, id));
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ what was done
+
+    /// The mark that was given out is stored, or (`false`) could not be and is given out again after a time.
+    pub fn persisted(&mut self, stored: bool, now: Instant) {
+        if stored {
+            self.persist.done();
+        } else {
+            self.persist.failed(self.settings.persist_time, now);
+        }
+    }
+
+    /// A dead letter is stored, or (`false`) could not be: then the event is offered to the members once more.
+    pub fn dead_lettered(&mut self, ticket: Ticket, stored: bool, now: Instant) {
+        let Some(entry) = self.entries.get_mut(ticket.key) else {
+            return;
+        };
+        if entry.order != ticket.order || !entry.dying {
+            return;
+        }
+        entry.dying = false;
+        self.dying -= 1;
+        let member = self.waiting.died(ticket.key, &self.entries, !stored);
+        if stored {
+            self.counts.dead_letters += 1;
+            self.close(ticket.key, now);
+        }
+        if let Some(member) = member {
+            self.refresh(member);
+        }
+    }
+
+    /// A connection wants to know whether its peer lives: the number that a Ping has to carry now; `None` if one is not
+    /// answered yet, which does the same, or if it is no member that gives receipts by Pongs (any Ping will do then).
+    pub fn keep_alive(&mut self, id: MemberId, now: Instant) -> Option<u64> {
+        let member = self.members.get_mut(&id)?;
+        if member.receipts != Receipts::Pong || member.ping.is_some() {
+            return None;
+        }
+        let number = member.last;
+        member.ping = Some((number, now));
+        self.unasked.remove(&id);
+        self.set_timer(id);
+        Some(number)
+    }
+
+    // ------------------------------------------------------------------------------------------ what is to be done
+
+    /// What has to be done next. To be called until it gives nothing, after anything that happened.
+    pub fn next(&mut self, now: Instant) -> Option<Output<T>> {
+        if let Some(member) = self.silent.pop_front() {
+            let reason = NoReceipt;
+            return Some(Output::Close { member, reason });
+        }
+        if let Some(key) = self.dead.pop_front() {
+            let entry = &self.entries[key];
+            return Some(Output::DeadLetter {
+                ticket: Ticket {
+                    key,
+                    order: entry.order,
+                },
+                item: entry.item.clone(),
+                failures: entry.failures,
+            });
+        }
+        if self
+            .persist
+            .is_due(self.persists_at_once(), self.settings.persist_time, now)
+        {
+            self.persist.ask();
+            return Some(Output::Persist(self.ledger.mark()));
+        }
+        self.deliver(now).or_else(|| self.ping(now))
+    }
+
+    fn deliver(&mut self, now: Instant) -> Option<Output<T>> {
+        let taken = self.waiting.take(&self.ready, self.turn, &self.entries)?;
+        let member = self.members.get_mut(&taken.member)?;
+        let entry = &mut self.entries[taken.key];
+        let number = member.deliver(taken.key, entry.item.bytes(), now);
+        if member.needs_ping() {
+            self.unasked.insert(taken.member);
+        }
+        let redelivered = std::mem::replace(&mut entry.delivered, true);
+        let item = entry.item.clone();
+        self.counts.delivered += 1;
+        self.counts.redelivered += u64::from(redelivered);
+        if taken.in_turn {
+            self.turn = Some(taken.member);
+        }
+        self.refresh(taken.member);
+        self.set_timer(taken.member);
+        Some(Output::Deliver {
+            member: taken.member,
+            number,
+            item,
+            redelivered,
+        })
+    }
+
+    fn ping(&mut self, now: Instant) -> Option<Output<T>> {
+        while let Some(id) = self.unasked.pop_first() {
+            if let Some(member) = self.members.get_mut(&id).filter(|member| member.needs_ping()) {
+                let number = member.last;
+                member.ping = Some((number, now));
+                self.set_timer(id);
+                return Some(Output::Ping { member: id, number });
+            }
+        }
+        None
+    }
+
+    // ------------------------------------------------------------------------------------------ to look at
+
+    /// Counts since the group was loaded.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The members, oldest first.
+    pub fn members(&self) -> impl Iterator<Item = MemberView> {
+        let credit = |id| self.ready.contains(&id);
+        self.members
+            .iter()
+            .map(move |(id, member)| member.view(*id, credit(*id)))
+    }
+
+    /// Events that were read and not receipted, delivered or not.
+    pub fn open(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Of these the ones that no member has.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Nobody is a member and everything is durable: the group can be dropped, and loaded again when somebody comes.
+    pub fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.persist.is_clean() && self.silent.is_empty() && self.dying == 0
+    }
+
+    // ------------------------------------------------------------------------------------------ inside
+
+    /// A delivery failed and is not under way any more. With a device's balance, what followed it comes back too, so that the
+    /// order is kept.
+    fn give_up(&mut self, id: MemberId, key: Key, at: usize) {
+        let mut at = at;
+        let device = self.entries[key].item.device().clone();
+        if self.waiting.balance() == Balance::Device
+            && let Some(member) = self.members.get_mut(&id)
+        {
+            while let Some(delivery) = member.out.get(at).copied() {
+                if *self.entries[delivery.key].item.device() == device {
+                    member.withdraw(at);
+                    self.waiting.give_back(delivery.key, &self.entries);
+                } else {
+                    at += 1;
+                }
+            }
+        }
+        self.fail(key, Some(id));
+        if let Some(member) = self.waiting.restart(&device, id) {
+            self.refresh(member);
+        }
+        self.refresh(id);
+    }
+
+    /// Counts a failed delivery of an event that is not under way any more, and lets it wait or die.
+    fn fail(&mut self, key: Key, avoid: Option<MemberId>) {
+        let entry = &mut self.entries[key];
+        entry.failures += 1;
+        entry.avoid = avoid;
+        if entry.failures >= self.settings.failures {
+            entry.dying = true;
+            self.waiting.die(&self.entries[key]);
+            self.dead.push_back(key);
+            self.dying += 1;
+        } else {
+            self.waiting.give_back(key, &self.entries);
+        }
+    }
+
+    /// An event that was under way is receipted.
+    fn settle(&mut self, key: Key, now: Instant) {
+        let member = self.waiting.settle(&self.entries[key]);
+        self.counts.receipted += 1;
+        self.close(key, now);
+        if let Some(member) = member {
+            self.refresh(member);
+        }
+    }
+
+    /// Nothing is left to do for an event.
+    fn close(&mut self, key: Key, now: Instant) {
+        let entry = self.entries.remove(key);
+        self.bytes -= entry.item.bytes();
+        self.ledger.close(entry.partition, entry.offset);
+        self.persist.receipted(now);
+    }
+
+    /// Members have come or gone.
+    fn rebalance(&mut self) {
+        self.waiting.rebalance(self.members.keys().copied());
+        self.ready.clear();
+        let members: Vec<MemberId> = self.members.keys().copied().collect();
+        for member in members {
+            self.refresh(member);
+        }
+    }
+
+    /// Something changed for a member: whether it can be given something now.
+    fn refresh(&mut self, id: MemberId) {
+        let ready = self.members.get_mut(&id).is_some_and(Member::has_credit) && self.waiting.has_work(id);
+        if ready {
+            self.ready.insert(id);
+        } else {
+            self.ready.remove(&id);
+        }
+    }
+
+    /// Whether the mark is stored without waiting for more receipts.
+    fn persists_at_once(&self) -> bool {
+        let part = self.settings.window_events / limits::GROUP_PERSIST_PART;
+        self.members.is_empty() || self.persist.undurable() >= part.max(1)
+    }
+}
