@@ -271,7 +271,7 @@ mod tests {
     fn a_device_moves_when_nothing_of_it_is_under_way() {
         let mut devices = Devices::default();
         devices.rebalance(members(1));
-        let moving = (0..)
+        let moving = (0..1_000)
             .map(name)
             .find(|name| choose(name, members(2), None) == Some(MemberId(2)))
             .unwrap();

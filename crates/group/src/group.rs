@@ -119,7 +119,7 @@ impl<T: Item> Group<T> {
 
     // ------------------------------------------------------------------------------------------ members
 
-    /// A new member; its first turn is after those of the others.
+    /// A new member. It has its turn before anyone who is there has two.
     pub fn join(&mut self, receipts: Receipts, balance: Balance) -> Result<MemberId, JoinError> {
         if self.members.len() >= limits::GROUP_MEMBERS {
             return Err(JoinError::Full);

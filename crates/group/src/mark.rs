@@ -159,7 +159,7 @@ mod tests {
     fn the_encoding_is_what_it_was() {
         let mark = Mark {
             position: position(&[(0, 100), (3, 7)]),
-            receipted: Receipted(vec![(0, vec![101..102, 110..310]), (3, vec![8..9])]),
+            receipted: Receipted(vec![(0, vec![101..102, 110..310]), (3, vec![8..9; 1])]),
         };
         let bytes = [1, 0, 2, 1, 1, 8, 0xc8, 1, 3, 1, 1, 1];
         assert_eq!(mark.encode_receipted(), bytes);
@@ -189,7 +189,7 @@ mod tests {
     fn a_mark_covers_what_it_says() {
         let mark = Mark {
             position: position(&[(0, 4)]),
-            receipted: Receipted(vec![(0, vec![6..8, 9..10]), (2, vec![1..2])]),
+            receipted: Receipted(vec![(0, vec![6..8, 9..10]), (2, vec![1..2; 1])]),
         };
         let covered = |partition| {
             (0..12)

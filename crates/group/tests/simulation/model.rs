@@ -1,0 +1,581 @@
+//! What a group may and must do, kept beside it and compared after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use sockeye_group::{Balance, Counts, Group, Item as _, Mark, MemberId, Receipts, Settings, ping_payload};
+use sockeye_limits as limits;
+use sockeye_log::Position;
+
+use crate::log::{Event, SimLog};
+use crate::tally::Tally;
+
+/// The group as it has to be.
+pub(crate) struct Model {
+    settings: Settings,
+    pub(crate) balance: Balance,
+    /// By number, over all lives of the server.
+    states: Vec<State>,
+    /// Those of them that are open.
+    open: BTreeSet<usize>,
+    pub(crate) members: BTreeMap<MemberId, Mirror>,
+    counts: Counts,
+    /// What this life began with.
+    loaded: Mark,
+    life: u64,
+    /// Deliveries that were somebody's turn.
+    turns: u64,
+    /// Receipts of this life; when the mark was given out; that are durable.
+    receipted: u64,
+    asked: u64,
+    durable: u64,
+    /// Deliveries of this life that the one before had made too.
+    doubled: usize,
+    /// Reasons for a device to move, and moves.
+    changes: u64,
+    homes: BTreeMap<String, (MemberId, u64, u64)>,
+    pub(crate) tally: Tally,
+}
+
+/// An event.
+struct State {
+    event: Event,
+    /// In this life: read and not receipted.
+    open: bool,
+    /// In this life: nothing is left to do.
+    done: bool,
+    holder: Option<MemberId>,
+    delivered: bool,
+    failures: u32,
+    avoid: Option<MemberId>,
+    dying: bool,
+    /// The last life in which it was delivered.
+    last_life: u64,
+    /// In any life, a member has given a receipt, or it is in the dead letters: it may be forgotten.
+    proven: bool,
+    /// Retention took it before it was read.
+    lost: bool,
+}
+
+/// A member.
+pub(crate) struct Mirror {
+    receipts: Receipts,
+    out: Vec<(u64, usize, Instant)>,
+    last: u64,
+    pub(crate) ping: Option<(u64, Instant)>,
+    /// Since which turn it has always had credit.
+    credit_since: Option<u64>,
+    /// Its last turn; 0: it had none.
+    served: u64,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Model {
+    pub(crate) fn new(settings: Settings, balance: Balance, mark: &Mark) -> Self {
+        Self {
+            settings,
+            balance,
+            states: Vec::new(),
+            open: BTreeSet::new(),
+            members: BTreeMap::new(),
+            counts: Counts::default(),
+            loaded: mark.clone(),
+            life: 1,
+            turns: 0,
+            receipted: 0,
+            asked: 0,
+            durable: 0,
+            doubled: 0,
+            changes: 0,
+            homes: BTreeMap::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The next life of the server.
+    pub(crate) fn reload(&mut self, mark: &Mark) {
+        self.members.clear();
+        self.open.clear();
+        self.counts = Counts::default();
+        self.loaded = mark.clone();
+        self.life += 1;
+        (self.turns, self.receipted, self.asked, self.durable, self.doubled) = (0, 0, 0, 0, 0);
+        self.changes = 0;
+        self.homes.clear();
+        for state in &mut self.states {
+            let covered = mark.covers(state.event.partition, state.event.offset);
+            assert!(!covered || state.proven || state.lost, "{:?} is forgotten", state.event);
+            state.done = covered;
+            state.open = false;
+            state.holder = None;
+            state.delivered = false;
+            state.failures = 0;
+            state.avoid = None;
+            state.dying = false;
+        }
+    }
+
+    pub(crate) fn appended(&mut self, log: &SimLog) {
+        for event in &log.events[self.states.len()..] {
+            self.tally.appended += 1;
+            self.states.push(State {
+                event: event.clone(),
+                open: false,
+                done: false,
+                holder: None,
+                delivered: false,
+                failures: 0,
+                avoid: None,
+                dying: false,
+                last_life: 0,
+                proven: false,
+                lost: false,
+            });
+        }
+    }
+
+    pub(crate) fn joined(&mut self, id: MemberId, receipts: Receipts) {
+        self.tally.joins += 1;
+        self.changes += 1;
+        let mirror = Mirror {
+            receipts,
+            out: Vec::new(),
+            last: 0,
+            ping: None,
+            credit_since: None,
+            served: 0,
+        };
+        assert!(self.members.insert(id, mirror).is_none(), "{id:?} is used twice");
+    }
+
+    pub(crate) fn left(&mut self, id: MemberId) {
+        self.changes += 1;
+        let Some(mirror) = self.members.remove(&id) else {
+            return;
+        };
+        for (place, (_, number, _)) in mirror.out.into_iter().enumerate() {
+            self.states[number].holder = None;
+            if place == 0 && mirror.receipts != Receipts::Pong {
+                self.failed(number, None);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ reading
+
+    pub(crate) fn pushed(&mut self, event: &Event) {
+        let state = &mut self.states[event.number];
+        if !state.open && !state.done {
+            state.open = true;
+            self.open.insert(event.number);
+        }
+        let held = self.open.len() + (self.receipted - self.durable) as usize;
+        assert!(held <= self.settings.window_events, "{held} events are in the window");
+    }
+
+    /// Retention has removed what is before `oldest`: as many as the group says, or fewer, are lost.
+    pub(crate) fn trimmed(&mut self, log: &SimLog, before: &Position, said: u64) {
+        let mut lost = 0;
+        for state in &mut self.states {
+            let (partition, offset) = (state.event.partition, state.event.offset);
+            let gone = offset < log.partitions[partition as usize].trimmed && offset >= before.offset(partition);
+            if gone && !state.open && !state.done {
+                state.lost = true;
+                state.done = true;
+                lost += 1;
+            }
+        }
+        assert!(said >= lost, "{lost} are lost, {said} are counted");
+        self.tally.lost += lost;
+        self.counts.trimmed += said;
+    }
+
+    // ------------------------------------------------------------------------------------------ receipts
+
+    /// Whether this is a receipt, and what comes of it.
+    pub(crate) fn pong(&mut self, id: MemberId, payload: &[u8]) -> bool {
+        let Some(mirror) = self.members.get_mut(&id) else {
+            return false;
+        };
+        if mirror.receipts != Receipts::Pong {
+            return false;
+        }
+        match mirror.ping {
+            Some((number, _)) if payload == ping_payload(number) => {
+                mirror.ping = None;
+                let count = mirror.out.iter().take_while(|(other, ..)| *other <= number).count();
+                let receipted: Vec<_> = mirror.out.drain(..count).collect();
+                for (_, event, _) in receipted {
+                    self.receipted(event);
+                }
+                true
+            }
+            _ => {
+                self.counts.unasked_pongs += 1;
+                self.tally.unasked_pongs += 1;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn ack(&mut self, id: MemberId, event: &str) -> bool {
+        let Some(found) = self.take_oldest(id, event) else {
+            return false;
+        };
+        self.receipted(found.1);
+        true
+    }
+
+    pub(crate) fn nack(&mut self, id: MemberId, event: &str) -> bool {
+        let Some((number, event)) = self.take_oldest(id, event) else {
+            return false;
+        };
+        self.counts.nacks += 1;
+        self.tally.nacks += 1;
+        self.gave_up(id, number, event);
+        true
+    }
+
+    fn take_oldest(&mut self, id: MemberId, event: &str) -> Option<(u64, usize)> {
+        let states = &self.states;
+        let found = self.members.get_mut(&id).and_then(|mirror| {
+            let mut out = mirror.out.iter();
+            let at = out.position(|(_, number, _)| states[*number].event.id() == event);
+            let at = at.filter(|_| mirror.receipts != Receipts::Pong)?;
+            let (number, event, _) = mirror.out.remove(at);
+            Some((number, event))
+        });
+        self.counts.unknown_acks += u64::from(found.is_none());
+        self.tally.unknown_acks += u64::from(found.is_none());
+        found
+    }
+
+    fn receipted(&mut self, number: usize) {
+        let state = &mut self.states[number];
+        assert!(state.open && !state.dying);
+        state.holder = None;
+        state.proven = true;
+        self.close(number);
+        self.counts.receipted += 1;
+        self.tally.receipted += 1;
+    }
+
+    fn close(&mut self, number: usize) {
+        let state = &mut self.states[number];
+        state.open = false;
+        state.done = true;
+        self.open.remove(&number);
+        self.receipted += 1;
+    }
+
+    /// A delivery failed at a member: under `balance=device` what followed it comes back as well.
+    fn gave_up(&mut self, id: MemberId, number: u64, event: usize) {
+        self.states[event].holder = None;
+        if self.balance == Balance::Device {
+            let device = self.states[event].event.device.clone();
+            let mirror = self.members.get_mut(&id).unwrap();
+            let states = &mut self.states;
+            mirror.out.retain(|(other, event, _)| {
+                let back = *other > number && states[*event].event.device == device;
+                if back {
+                    states[*event].holder = None;
+                }
+                !back
+            });
+        }
+        self.changes += 2;
+        self.failed(event, Some(id));
+    }
+
+    fn failed(&mut self, event: usize, avoid: Option<MemberId>) {
+        let state = &mut self.states[event];
+        state.failures += 1;
+        state.avoid = avoid;
+        state.dying = state.failures >= self.settings.failures;
+    }
+
+    /// Time is this now: what is overdue.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let overdue: Vec<MemberId> = self
+            .members
+            .iter()
+            .filter(|(_, mirror)| mirror.deadline().is_some_and(|deadline| deadline <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in overdue {
+            if self.members[&id].receipts == Receipts::Pong {
+                self.counts.no_receipt += 1;
+                self.tally.no_receipt += 1;
+                self.left(id);
+                continue;
+            }
+            while self.members[&id].deadline().is_some_and(|deadline| deadline <= now) {
+                let (number, event, _) = self.members.get_mut(&id).unwrap().out.remove(0);
+                self.counts.overdue += 1;
+                self.tally.overdue += 1;
+                self.gave_up(id, number, event);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ outputs
+
+    pub(crate) fn delivered(&mut self, id: MemberId, number: u64, event: &Event, redelivered: bool, now: Instant) {
+        let had_credit: Vec<_> = self
+            .members
+            .iter()
+            .map(|(id, m)| (*id, m.credit_since, m.served))
+            .collect();
+        let mirror = self.members.get_mut(&id).expect("a member");
+        assert_eq!(number, mirror.last + 1, "deliveries are numbered");
+        assert!(mirror.credit_since.is_some(), "{id:?} has no credit");
+        mirror.last = number;
+        mirror.out.push((number, event.number, now));
+        let served = mirror.served;
+
+        let state = &mut self.states[event.number];
+        assert!(state.open, "{event:?} was not read");
+        assert!(!state.done && !state.dying, "{event:?} is receipted or dead");
+        assert_eq!(state.holder, None, "{event:?} is with two members");
+        assert_eq!(state.delivered, redelivered);
+        let covered = self.loaded.covers(event.partition, event.offset);
+        assert!(!covered, "{event:?} was receipted, and that is durable");
+        state.delivered = true;
+        state.holder = Some(id);
+        let (avoid, proven) = (state.avoid, state.proven);
+        if state.last_life + 1 == self.life && self.life > 1 {
+            self.doubled += 1;
+            self.tally.doubled += u64::from(proven);
+            assert!(
+                self.doubled <= self.settings.window_events,
+                "a crash doubles a window at most"
+            );
+        }
+        state.last_life = self.life;
+        self.counts.delivered += 1;
+        self.counts.redelivered += u64::from(redelivered);
+        self.tally.delivered += 1;
+        self.tally.redelivered += u64::from(redelivered);
+
+        match self.balance {
+            Balance::Any if avoid.is_none() => {
+                for (other, credit_since, served_other) in had_credit {
+                    let always = served > 0 && credit_since.is_some_and(|since| since <= served);
+                    assert!(
+                        other == id || !always || served_other > served,
+                        "{id:?} is served twice, {other:?} not at all"
+                    );
+                }
+                self.turns += 1;
+                self.tally.in_turn += 1;
+                self.members.get_mut(&id).unwrap().served = self.turns;
+            }
+            Balance::Any => {
+                let others = had_credit
+                    .iter()
+                    .any(|(other, since, _)| *other != id && since.is_some());
+                assert!(
+                    avoid != Some(id) || !others,
+                    "{event:?} failed at {id:?}, others have credit"
+                );
+            }
+            Balance::Device => self.check_order(id, event),
+        }
+    }
+
+    /// All that is open of a device before an event is under way to the same member, and nothing of it is elsewhere.
+    fn check_order(&mut self, id: MemberId, event: &Event) {
+        for other in self.open().filter(|other| other.event.device == event.device) {
+            let earlier = other.event.number < event.number;
+            assert!(
+                other.holder == Some(id) || (!earlier && other.holder.is_none() && !other.dying),
+                "{event:?} goes to {id:?}, {:?} is with {:?}",
+                other.event,
+                other.holder
+            );
+        }
+        let changes = self.changes;
+        let home = self.homes.entry(event.device.to_string()).or_insert((id, 0, changes));
+        if home.0 != id {
+            home.0 = id;
+            home.1 += 1;
+            self.tally.moved += 1;
+            assert!(home.1 <= changes - home.2, "{} moves without reason", event.device);
+        }
+    }
+
+    pub(crate) fn pinged(&mut self, id: MemberId, number: u64, now: Instant) {
+        let mirror = self.members.get_mut(&id).expect("a member");
+        assert_eq!(mirror.receipts, Receipts::Pong);
+        assert_eq!(mirror.ping, None, "one number is outstanding at most");
+        assert_eq!(number, mirror.last, "a Ping asks for everything");
+        mirror.ping = Some((number, now));
+    }
+
+    /// A dead letter is given out.
+    pub(crate) fn dead(&mut self, event: &Event, failures: u32) {
+        let state = &self.states[event.number];
+        assert!(state.dying && state.holder.is_none(), "{event:?} is no dead letter");
+        assert_eq!(failures, state.failures);
+        assert!(failures >= self.settings.failures);
+    }
+
+    pub(crate) fn dead_lettered(&mut self, event: &Event, stored: bool) {
+        let state = &mut self.states[event.number];
+        state.dying = false;
+        if stored {
+            state.proven = true;
+            self.close(event.number);
+            self.counts.dead_letters += 1;
+            self.tally.dead_letters += 1;
+        }
+    }
+
+    /// The server died before it knew that a dead letter was stored.
+    pub(crate) fn is_in_dead_letters(&mut self, event: &Event) {
+        self.states[event.number].proven = true;
+    }
+
+    /// A mark is given out: it says exactly what is done.
+    pub(crate) fn persists(&mut self, mark: &Mark, read: &Position) {
+        let bytes = mark.encode_receipted();
+        assert!(bytes.len() <= limits::GROUP_RECEIPTED);
+        self.tally.out_of_order += u64::from(!bytes.is_empty());
+        assert_eq!(Mark::decode(mark.position.clone(), &bytes).as_ref(), Ok(mark));
+        for state in &self.states {
+            let (partition, offset) = (state.event.partition, state.event.offset);
+            let covered = mark.covers(partition, offset);
+            let expected = if offset < read.offset(partition) {
+                state.done
+            } else {
+                self.loaded.covers(partition, offset)
+            };
+            assert!(
+                covered == expected || state.lost,
+                "{:?}: the mark says {covered}",
+                state.event
+            );
+            assert!(!covered || state.proven || state.lost, "{:?} is forgotten", state.event);
+        }
+        self.asked = self.receipted;
+    }
+
+    pub(crate) fn persisted(&mut self) {
+        self.durable = self.asked;
+    }
+
+    // ------------------------------------------------------------------------------------------ checks
+
+    /// Something has happened: the group is what it has to be.
+    pub(crate) fn check(&mut self, group: &Group<Event>) {
+        assert_eq!(group.counts(), self.counts);
+        assert_eq!(group.open(), self.open.len());
+        let waiting = self.open().filter(|s| s.holder.is_none() && !s.dying).count();
+        assert_eq!(group.waiting(), waiting);
+        assert_eq!(group.members().count(), self.members.len());
+        for view in group.members() {
+            let mirror = self.members.get_mut(&view.id).expect("a member");
+            assert_eq!(view.outstanding, mirror.out.len());
+            assert_eq!(view.delivered, mirror.last);
+            assert_eq!(view.ping, mirror.ping.map(|(number, _)| number));
+            let bytes: usize = mirror
+                .out
+                .iter()
+                .map(|(_, number, _)| self.states[*number].event.bytes())
+                .sum();
+            assert_eq!(view.bytes, bytes);
+            assert!((1..=limits::GROUP_CREDIT).contains(&view.credit));
+            let credit_bytes = view.credit * limits::GROUP_CREDIT_BYTES_PER_EVENT;
+            let has_credit = view.outstanding < view.credit && view.bytes < credit_bytes;
+            match self.balance {
+                Balance::Any => assert_eq!(view.has_credit, has_credit, "{view:?}"),
+                Balance::Device => assert!(!view.has_credit || has_credit, "{view:?}"),
+            }
+            if view.has_credit {
+                mirror.credit_since.get_or_insert(self.turns);
+            } else {
+                mirror.credit_since = None;
+            }
+        }
+        if let Some(due) = self.members.values().filter_map(Mirror::deadline).min() {
+            assert!(
+                group.deadline().is_some_and(|deadline| deadline <= due),
+                "nobody is woken"
+            );
+        }
+    }
+
+    /// The group has nothing more to do: nothing waits that somebody could take, and who owes a receipt is asked.
+    pub(crate) fn check_rest(&self, group: &Group<Event>, now: Instant) {
+        let stuck = group.waiting() > 0 && group.members().any(|view| view.has_credit);
+        assert!(!stuck, "events wait, and a member has credit");
+        for (id, mirror) in &self.members {
+            let asked = mirror.receipts != Receipts::Pong || mirror.out.is_empty() || mirror.ping.is_some();
+            assert!(asked, "{id:?} is not asked for a receipt");
+            assert!(mirror.deadline().is_none_or(|due| due > now), "{id:?} is overdue");
+        }
+        if self.balance == Balance::Device {
+            self.check_devices(group);
+        }
+    }
+
+    /// What waits for a member waits because that has no credit.
+    fn check_devices(&self, group: &Group<Event>) {
+        let credit: BTreeMap<_, _> = group
+            .members()
+            .map(|view| {
+                let bytes = view.credit * limits::GROUP_CREDIT_BYTES_PER_EVENT;
+                (view.id, view.outstanding < view.credit && view.bytes < bytes)
+            })
+            .collect();
+        for state in self.open().filter(|s| s.holder.is_none() && !s.dying) {
+            let device: Vec<_> = self.open().filter(|s| s.event.device == state.event.device).collect();
+            if device.iter().any(|other| other.dying) {
+                continue;
+            }
+            match device.iter().find_map(|other| other.holder) {
+                Some(holder) => assert!(!credit[&holder], "{:?} waits, {holder:?} has credit", state.event),
+                None => assert!(
+                    credit.is_empty() || credit.values().any(|credit| !credit),
+                    "{:?} waits, all have credit",
+                    state.event
+                ),
+            }
+        }
+    }
+
+    /// Everything is done, and nothing was lost but what retention took.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.states.iter().all(|state| state.done)
+    }
+
+    pub(crate) fn check_complete(&self, mark: &Mark) {
+        for state in &self.states {
+            assert!(state.done && (state.proven || state.lost), "{:?} is lost", state.event);
+            assert!(
+                mark.covers(state.event.partition, state.event.offset),
+                "{:?} is not durable",
+                state.event
+            );
+        }
+    }
+
+    fn open(&self) -> impl Iterator<Item = &State> {
+        self.open.iter().map(|number| &self.states[*number])
+    }
+}
+
+impl Mirror {
+    fn deadline(&self) -> Option<Instant> {
+        match self.receipts {
+            Receipts::Pong => self.ping.map(|(_, sent)| sent + limits::GROUP_RECEIPT_TIME),
+            Receipts::Client { time } => self.out.first().map(|(_, _, sent)| *sent + time),
+        }
+    }
+
+    /// How long until the receipt that it owes is overdue.
+    pub(crate) fn time_left(&self, now: Instant) -> Option<Duration> {
+        self.deadline().map(|due| due.saturating_duration_since(now))
+    }
+}
