@@ -1,4 +1,8 @@
-//! The state of a group, and what happens to it.
+//! The state of a group, and what happens to it. What it wants done is in `group/next.rs`, what can be seen of it in
+//! `group/view.rs`.
+
+mod next;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -11,8 +15,8 @@ use crate::counts::Counts;
 use crate::item::Item;
 use crate::ledger::Ledger;
 use crate::mark::Mark;
-use crate::member::{Balance, Member, MemberId, MemberView, Receipts};
-use crate::output::{NoReceipt, Output, Ticket};
+use crate::member::{Balance, Member, MemberId, Receipts};
+use crate::output::Ticket;
 use crate::persist::Persist;
 use crate::settings::Settings;
 use crate::waiting::Waiting;
@@ -384,102 +388,6 @@ impl<T: Item> Group<T> {
         self.unasked.remove(&id);
         self.set_timer(id);
         Some(number)
-    }
-
-    // ------------------------------------------------------------------------------------------ what is to be done
-
-    /// What has to be done next. To be called until it gives nothing, after anything that happened.
-    pub fn next(&mut self, now: Instant) -> Option<Output<T>> {
-        if let Some(member) = self.silent.pop_front() {
-            let reason = NoReceipt;
-            return Some(Output::Close { member, reason });
-        }
-        if let Some(key) = self.dead.pop_front() {
-            let entry = &self.entries[key];
-            return Some(Output::DeadLetter {
-                ticket: Ticket {
-                    key,
-                    order: entry.order,
-                },
-                item: entry.item.clone(),
-                failures: entry.failures,
-            });
-        }
-        if self
-            .persist
-            .is_due(self.persists_at_once(), self.settings.persist_time, now)
-        {
-            self.persist.ask();
-            return Some(Output::Persist(self.ledger.mark()));
-        }
-        self.deliver(now).or_else(|| self.ping(now))
-    }
-
-    fn deliver(&mut self, now: Instant) -> Option<Output<T>> {
-        let taken = self.waiting.take(&self.ready, self.turn, &self.entries)?;
-        let member = self.members.get_mut(&taken.member)?;
-        let entry = &mut self.entries[taken.key];
-        let number = member.deliver(taken.key, entry.item.bytes(), now);
-        if member.needs_ping() {
-            self.unasked.insert(taken.member);
-        }
-        let redelivered = std::mem::replace(&mut entry.delivered, true);
-        let item = entry.item.clone();
-        self.counts.delivered += 1;
-        self.counts.redelivered += u64::from(redelivered);
-        if taken.in_turn {
-            self.turn = Some(taken.member);
-        }
-        self.refresh(taken.member);
-        self.set_timer(taken.member);
-        Some(Output::Deliver {
-            member: taken.member,
-            number,
-            item,
-            redelivered,
-        })
-    }
-
-    fn ping(&mut self, now: Instant) -> Option<Output<T>> {
-        while let Some(id) = self.unasked.pop_first() {
-            if let Some(member) = self.members.get_mut(&id).filter(|member| member.needs_ping()) {
-                let number = member.last;
-                member.ping = Some((number, now));
-                self.set_timer(id);
-                return Some(Output::Ping { member: id, number });
-            }
-        }
-        None
-    }
-
-    // ------------------------------------------------------------------------------------------ to look at
-
-    /// Counts since the group was loaded.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// The members, oldest first.
-    pub fn members(&self) -> impl Iterator<Item = MemberView> {
-        let credit = |id| self.ready.contains(&id);
-        self.members
-            .iter()
-            .map(move |(id, member)| member.view(*id, credit(*id)))
-    }
-
-    /// Events that were read and not receipted, delivered or not.
-    pub fn open(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Of these the ones that no member has.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Nobody is a member and everything is durable: the group can be dropped, and loaded again when somebody comes.
-    pub fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.persist.is_clean() && self.silent.is_empty() && self.dying == 0
     }
 
     // ------------------------------------------------------------------------------------------ inside

@@ -3,7 +3,8 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `group.rs` | [`Group`]: what happens to it, and what it wants done |
+//! | `group.rs` | [`Group`]: its state, and what happens to it |
+//! | `group/next.rs`, `group/view.rs` | what it wants done, what can be seen of it |
 //! | `output.rs` | [`Output`]: what that may be |
 //! | `item.rs` | [`Item`]: what it has to know of an event |
 //! | `member.rs`, `credit.rs` | one member: what is under way to it, and how much may be |
