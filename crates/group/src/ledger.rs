@@ -91,7 +91,9 @@ impl Ledger {
             let gap = partition.next..(*oldest).max(partition.next);
             let receipted = partition.known.iter().map(|run| overlap(run, &gap)).sum::<u64>();
             lost += gap.end - gap.start - receipted;
-            partition.pass(gap.end);
+            if partition.pass(gap.end) {
+                partition.skip(gap.end - 1);
+            }
         }
         lost
     }
@@ -126,15 +128,19 @@ impl Partition {
         let receipted = self.known.front().is_some_and(|run| run.contains(&offset));
         self.next = offset + 1;
         if receipted {
-            // What comes before the first open event needs no line, nor what follows a run.
-            if self.lines.back().is_some_and(|last| last.open) {
-                self.lines.push_back(Line { offset, open: false });
-            }
+            self.skip(offset);
         } else {
             self.lines.push_back(Line { offset, open: true });
             self.open += 1;
         }
         !receipted
+    }
+
+    /// Nothing is to be done for this offset. What comes before the first open event needs no line, nor what follows a run.
+    fn skip(&mut self, offset: u64) {
+        if self.lines.back().is_some_and(|last| last.open) {
+            self.lines.push_back(Line { offset, open: false });
+        }
     }
 
     fn pass(&mut self, next: u64) -> bool {
@@ -293,7 +299,8 @@ mod tests {
         assert_eq!(ledger.trim(&oldest), 9 - 3 - 2 + 3);
         assert_eq!(ledger.trim(&oldest), 0);
         assert_eq!(ledger.position(), oldest);
-        assert_eq!(runs(&ledger.mark()), (10, vec![20..25; 1]));
+        // What is lost and what was receipted behind an open event stay so after a crash (SIM_SEED=6389).
+        assert_eq!(runs(&ledger.mark()), (10, vec![11..25; 1]));
         ledger.close(0, 10);
         assert_eq!(runs(&ledger.mark()), (25, vec![]));
     }

@@ -13,7 +13,7 @@ pub struct Mark {
     pub receipted: Receipted,
 }
 
-/// Offsets behind a low-water mark whose events were receipted: for each partition runs in order, which do not touch.
+/// Offsets behind a low-water mark whose events were receipted, did not match, or were removed by retention: for each partition runs in order, which do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipted(pub(crate) Vec<(u32, Vec<Range<u64>>)>);
 

@@ -453,11 +453,7 @@ impl Model {
             } else {
                 self.loaded.covers(partition, offset)
             };
-            assert!(
-                covered == expected || state.lost,
-                "{:?}: the mark says {covered}",
-                state.event
-            );
+            assert_eq!(covered, expected, "{:?}", state.event);
             assert!(!covered || state.proven || state.lost, "{:?} is forgotten", state.event);
         }
         self.asked = self.receipted;
