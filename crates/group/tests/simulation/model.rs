@@ -36,6 +36,8 @@ pub(crate) struct Model {
     /// Reasons for a device to move, and moves.
     changes: u64,
     homes: BTreeMap<String, (MemberId, u64, u64)>,
+    /// Where a device of which nothing was under way went, and after how many such reasons.
+    starts: BTreeMap<String, (MemberId, u64)>,
     pub(crate) tally: Tally,
 }
 
@@ -91,6 +93,7 @@ impl Model {
             doubled: 0,
             changes: 0,
             homes: BTreeMap::new(),
+            starts: BTreeMap::new(),
             tally: Tally::default(),
         }
     }
@@ -105,6 +108,7 @@ impl Model {
         (self.turns, self.receipted, self.asked, self.durable, self.doubled) = (0, 0, 0, 0, 0);
         self.changes = 0;
         self.homes.clear();
+        self.starts.clear();
         for state in &mut self.states {
             let covered = mark.covers(state.event.partition, state.event.offset);
             assert!(!covered || state.proven || state.lost, "{:?} is forgotten", state.event);
@@ -398,6 +402,19 @@ impl Model {
             );
         }
         let changes = self.changes;
+        let alone = |other: &State| other.event.number == event.number || other.holder.is_none();
+        let alone = self
+            .open()
+            .filter(|other| other.event.device == event.device)
+            .all(alone);
+        if self.states[event.number].avoid.is_none() && alone {
+            let start = self.starts.insert(event.device.to_string(), (id, changes));
+            let stays = start.is_none_or(|(last, then)| then != changes || last == id);
+            assert!(
+                stays,
+                "{event:?} goes to {id:?}, others of its device went to {start:?}"
+            );
+        }
         let home = self.homes.entry(event.device.to_string()).or_insert((id, 0, changes));
         if home.0 != id {
             home.0 = id;
