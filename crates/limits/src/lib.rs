@@ -223,6 +223,10 @@ pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
 pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
 /// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.
 pub const KAFKA_TRANSACTION: Duration = Duration::from_secs(10);
+/// The watch over topics takes librdkafka's log lines this often.
+pub const KAFKA_WATCH: Duration = Duration::from_millis(250);
+/// Between two looks at something that Kafka tells nobody about: a transaction that ends, a topic that is everywhere.
+pub const KAFKA_AGAIN: Duration = Duration::from_millis(3);
 /// How long a record waits for others to share its request: what a batch costs is shared, and 1 ms is less than a sync.
 pub const KAFKA_LINGER: Duration = Duration::from_millis(1);
 /// The broker answers a fetch without records after this time; a topic that is followed anew waits for that at most.

@@ -1,6 +1,7 @@
 //! Topics: made, removed, described, trimmed.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -152,6 +153,22 @@ impl Topics {
             }
         }
         Ok(Some(decided))
+    }
+
+    /// Whether readers may see everything before these ends, by partition.
+    pub(crate) fn are_visible(&self, topic: &Topic, ends: &BTreeMap<i32, u64>) -> Result<bool, ReadError> {
+        let numbers: Vec<i32> = ends.keys().copied().collect();
+        let visible = self.offsets(
+            topic,
+            &topic_name::of(topic),
+            &numbers,
+            Offset::End,
+            Isolation::Committed,
+        )?;
+        Ok(visible
+            .into_iter()
+            .zip(ends.values())
+            .all(|(visible, end)| visible >= Some(*end)))
     }
 
     /// The first offset of each partition with a record of this time (in ms since 1970) or later.

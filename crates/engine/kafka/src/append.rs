@@ -1,8 +1,8 @@
 //! Single records: one idempotent producer for all topics. And admission, which bounds what waits for either producer.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rdkafka::{error::KafkaError, producer::BaseRecord, types::RDKafkaErrorCode as Code};
@@ -25,8 +25,20 @@ pub(crate) enum Delivery {
         /// `None`: it is stored.
         answer: oneshot::Sender<Option<Code>>,
     },
-    /// One of several in a transaction; the first that fails says why.
-    Part(Arc<OnceLock<Code>>),
+    /// One of several in a transaction.
+    Part { topic: Topic, deliveries: Arc<Deliveries> },
+}
+
+/// What became of the records of one transaction.
+#[derive(Default)]
+pub(crate) struct Deliveries(Mutex<Delivered>);
+
+#[derive(Default)]
+pub(crate) struct Delivered {
+    /// Why the first record failed that did.
+    pub(crate) failed: Option<Code>,
+    /// By topic and partition: behind the last record.
+    pub(crate) ends: HashMap<Topic, BTreeMap<i32, u64>>,
 }
 
 /// What waits for Kafka, over all topics and by topic.
@@ -100,14 +112,35 @@ pub(crate) fn code(error: &KafkaError) -> Code {
 }
 
 impl Delivery {
-    /// Called once, when librdkafka knows; `None`: it is stored.
-    pub(crate) fn done(self, code: Option<Code>) {
-        match (self, code) {
+    /// Called once, when librdkafka knows: the partition and offset of the record, or why it is not stored.
+    pub(crate) fn done(self, result: Result<(i32, i64), Code>) {
+        match self {
             // Who waited may be gone.
-            (Self::Single { answer, .. }, code) => drop(answer.send(code)),
-            (Self::Part(failed), Some(code)) => drop(failed.set(code)),
-            (Self::Part(_), None) => {}
+            Self::Single { answer, .. } => drop(answer.send(result.err())),
+            Self::Part { topic, deliveries } => deliveries.add(topic, result),
         }
+    }
+}
+
+impl Deliveries {
+    /// What is known now.
+    pub(crate) fn take(&self) -> Delivered {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn add(&self, topic: Topic, result: Result<(i32, i64), Code>) {
+        let mut delivered = self.lock();
+        match result {
+            Ok((partition, offset)) => {
+                let end = delivered.ends.entry(topic).or_default().entry(partition).or_default();
+                *end = (*end).max(offset.unsigned_abs() + 1);
+            }
+            Err(code) => drop(delivered.failed.get_or_insert(code)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Delivered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

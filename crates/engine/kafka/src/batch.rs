@@ -1,10 +1,16 @@
 //! Several records, all or none: transactions on one thread, each with all calls that wait (group commit).
 //!
 //! A transaction costs a few round trips however many records are in it. The producer is made when it is first needed.
+//!
+//! A call is answered when readers may see its records, not when Kafka says "committed": that is before the markers are
+//! written behind the records. A broker that coordinates a transaction and dies between the two may, once it is back, find the
+//! transaction complete without having written them (seen with Kafka 4.3.1 as the only broker: `tests/crash.rs`), and the
+//! next transaction decides what becomes of the records.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc, OnceLock,
+        Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -13,12 +19,13 @@ use std::{
 
 use rdkafka::{producer::Producer as _, types::RDKafkaErrorCode as Code};
 use sockeye_limits as limits;
-use sockeye_log::{AppendError, NewRecord, Topic};
+use sockeye_log::{AppendError, NewRecord, ReadError, Topic};
 use tokio::sync::oneshot;
 
 use crate::{
     KafkaOptions,
-    append::{Delivery, Permit, append_error, code, send},
+    admin::Topics,
+    append::{Deliveries, Delivery, Permit, append_error, code, send},
     client::{self, Producer},
     native::{CommitFailed, commit},
     topic_name,
@@ -53,6 +60,7 @@ enum Failed {
 /// Makes transactions.
 struct Writer {
     options: KafkaOptions,
+    topics: Topics,
     transactional_id: String,
     producer: Option<Producer>,
 }
@@ -61,11 +69,12 @@ struct Writer {
 
 impl Batches {
     /// The transactional id is this process's alone: what another that had died left open ends by its time-out.
-    pub(crate) fn start(options: KafkaOptions) -> Self {
+    pub(crate) fn start(options: KafkaOptions, topics: Topics) -> Self {
         let (calls, waiting) = sync_channel(limits::APPEND_QUEUE_CALLS);
         let transactional_id = format!("sockeye-{}", uuid::Uuid::new_v4());
         let mut writer = Writer {
             options,
+            topics,
             transactional_id,
             producer: None,
         };
@@ -154,22 +163,48 @@ impl Writer {
             Some(producer) => producer,
             None => self.connect().map_err(Failed::Unknown)?,
         };
-        let refused = Arc::new(OnceLock::new());
-        let result = begin_and_commit(&producer, calls, &refused).map_err(|failed| {
-            // The records' own errors say more than the transaction's.
-            let why = refused.get().copied().unwrap_or(failed.code);
-            let aborted = failed.is_abortable && producer.abort_transaction(limits::KAFKA_TRANSACTION).is_ok();
-            if aborted {
-                Failed::Aborted(why)
-            } else {
-                Failed::Unknown(why)
+        let deliveries = Arc::<Deliveries>::default();
+        let committed = begin_and_commit(&producer, calls, &deliveries);
+        let delivered = deliveries.take();
+        let result = match committed {
+            Ok(()) => self.wait_visible(&delivered.ends),
+            Err(failed) => {
+                // The records' own errors say more than the transaction's.
+                let why = delivered.failed.unwrap_or(failed.code);
+                let aborted = failed.is_abortable && producer.abort_transaction(limits::KAFKA_TRANSACTION).is_ok();
+                Err(if aborted {
+                    Failed::Aborted(why)
+                } else {
+                    Failed::Unknown(why)
+                })
             }
-        });
+        };
         if let Err(Failed::Unknown(_)) = result {
             return result;
         }
         self.producer = Some(producer);
         result
+    }
+
+    /// Waits until readers may see a committed transaction up to these ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "Kafka tells nobody when it has written the markers"
+    )]
+    fn wait_visible(&self, ends: &HashMap<Topic, BTreeMap<i32, u64>>) -> Result<(), Failed> {
+        let deadline = Instant::now() + limits::KAFKA_TRANSACTION;
+        for (topic, ends) in ends {
+            loop {
+                // A broker that does not answer may come back in time.
+                match self.topics.are_visible(topic, ends) {
+                    // A topic that was removed since: nobody misses the records.
+                    Ok(true) | Err(ReadError::NoTopic(_)) => break,
+                    _ if Instant::now() >= deadline => return Err(Failed::Unknown(Code::OperationTimedOut)),
+                    _ => thread::sleep(limits::KAFKA_AGAIN),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn connect(&self) -> Result<Producer, Code> {
@@ -184,7 +219,7 @@ impl Writer {
     }
 }
 
-fn begin_and_commit(producer: &Producer, calls: &[Call], refused: &Arc<OnceLock<Code>>) -> Result<(), CommitFailed> {
+fn begin_and_commit(producer: &Producer, calls: &[Call], deliveries: &Arc<Deliveries>) -> Result<(), CommitFailed> {
     // Before Kafka is told to commit, a failed transaction can always be aborted.
     let failed = |code| CommitFailed {
         code,
@@ -194,7 +229,11 @@ fn begin_and_commit(producer: &Producer, calls: &[Call], refused: &Arc<OnceLock<
     producer.begin_transaction().map_err(|error| failed(code(&error)))?;
     for call in calls {
         for record in &call.records {
-            send(producer, &call.name, record, Delivery::Part(refused.clone())).map_err(failed)?;
+            let delivery = Delivery::Part {
+                topic: call.topic.clone(),
+                deliveries: deliveries.clone(),
+            };
+            send(producer, &call.name, record, delivery).map_err(failed)?;
         }
     }
     let deadline = Instant::now() + limits::KAFKA_TRANSACTION;

@@ -11,11 +11,15 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
+    message::Message as _,
     producer::{DeliveryResult, ProducerContext, ThreadedProducer},
 };
 use sockeye_limits as limits;
 
-use crate::{KafkaOptions, OptionsError, append::Delivery};
+use crate::{
+    KafkaOptions, OptionsError,
+    append::{Delivery, code},
+};
 
 /// What librdkafka says, as log lines of Sockeye.
 pub(crate) struct Context;
@@ -129,7 +133,9 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Box<Delivery>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
-        let code = result.as_ref().err().and_then(|(error, _)| error.rdkafka_error_code());
-        delivery.done(code);
+        delivery.done(match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(code(error)),
+        });
     }
 }

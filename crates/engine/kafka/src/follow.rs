@@ -82,9 +82,6 @@ pub(crate) struct KafkaFollow {
     suspect: bool,
 }
 
-/// The watch takes log lines this often.
-const POLL: Duration = Duration::from_millis(250);
-
 // ----------------------------------------------------------------------------------------------
 
 impl Follows {
@@ -211,7 +208,7 @@ impl Shared {
             if state.left.is_empty() && !state.look && !state.ended {
                 state = self
                     .work
-                    .wait_timeout(state, POLL)
+                    .wait_timeout(state, limits::KAFKA_WATCH)
                     .unwrap_or_else(PoisonError::into_inner)
                     .0;
             }

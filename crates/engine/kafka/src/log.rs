@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -42,9 +42,6 @@ pub struct KafkaLog {
     pool: Arc<Pool>,
 }
 
-/// Between two looks at something that Kafka tells nobody about: a transaction that ends, a topic that is everywhere.
-const AGAIN: Duration = Duration::from_millis(3);
-
 // ----------------------------------------------------------------------------------------------
 
 impl KafkaLog {
@@ -59,7 +56,7 @@ impl KafkaLog {
             known: Mutex::default(),
             admission: Arc::default(),
             producer: client::producer(options, None)?,
-            batches: Batches::start(options.clone()),
+            batches: Batches::start(options.clone(), topics.clone()),
             follows: Follows::start(options.clone(), topics.clone(), clients),
             pool: Arc::new(Pool::start(readers)),
             topics,
@@ -93,7 +90,7 @@ impl KafkaLog {
                     "Kafka's brokers do not agree about the topic {name}"
                 )));
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(limits::KAFKA_AGAIN).await;
         }
     }
 
@@ -182,7 +179,7 @@ impl Log for KafkaLog {
                 );
                 return Err(Unavailable(why).into());
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(limits::KAFKA_AGAIN).await;
             let (topics, asked, at) = (self.topics.clone(), topic.clone(), bounds.clone());
             decided = self.pool.run(move |_| topics.decided(&asked, &at)).await??;
         }
