@@ -177,6 +177,9 @@ pub const SQLITE_CACHE: usize = 16 * MIB;
 pub const SQLITE_CHECKPOINT: usize = 16 * MIB;
 /// Bytes in the write-ahead log after which readers wait for the moment that it takes to empty it.
 pub const SQLITE_WAL: usize = 64 * MIB;
+/// How long a statement waits for a lock on the SQLite file: nobody but backups and people's tools share it, and each holds one
+/// for a moment. The writer waits no longer for them, and goes on.
+pub const SQLITE_LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Pages that a backup copies between two reports of its progress: 2 MiB.
 pub const BACKUP_STEP_PAGES: i32 = 256;
 /// Topics that retention looks at in one step: 1,000 cost about 30 us.

@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -69,9 +68,6 @@ pub enum OpenError {
         detail: String,
     },
 }
-
-/// How long a statement waits for a lock. Nobody but backups and people's tools share the file.
-const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 // ----------------------------------------------------------------------------------------------
 
@@ -155,7 +151,7 @@ pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(LOCK_WAIT)?;
+    connection.busy_timeout(limits::SQLITE_LOCK_WAIT)?;
     // With this, a statement keeps its plan whatever it is bound to, and is not prepared anew for each range.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What savepoints keep aside needs no file.

@@ -115,3 +115,43 @@ fn in_transaction<T>(
     let transaction: Transaction<'_> = connection.unchecked_transaction()?;
     Ok(job(&transaction)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Neither starves the other. The standard library leaves it to the system whom a lock prefers; where it prefers those who
+    /// read, this test does not end.
+    #[test]
+    fn a_pause_comes_however_much_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        drop(Connection::open(&file).unwrap());
+        let (readers, threads) = Readers::start(&file, |path| Connection::open(path)).unwrap();
+        let (rounds, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) SELECT max(i) FROM n";
+        let read = move |connection: &Connection| connection.query_row(count, [], |row| row.get::<_, i64>(0));
+        let reading = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                // More than there are threads: each finds its next one waiting, and they overlap.
+                let many = (0..8 * limits::SQLITE_READERS).map(|_| readers.run(read));
+                let many = runtime.block_on(futures_util::future::join_all(many));
+                assert!(many.iter().all(|read| *read == Ok(1_000)));
+                rounds.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(reading);
+            let mut pauses = 0;
+            while pauses < 300 || rounds.load(Ordering::Relaxed) < 30 {
+                drop(readers.pause());
+                pauses += 1;
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        threads.end();
+    }
+}

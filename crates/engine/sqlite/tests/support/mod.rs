@@ -112,11 +112,12 @@ pub async fn since(engine: &SqliteEngine, topic: &Topic, from: &Position) -> Res
     }
 }
 
-/// Waits until something holds; it must within two minutes.
+/// Waits until something holds; it must within two minutes. Between two looks it rests: a loop that spins takes the cores from
+/// what it waits for.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < Duration::from_mins(2), "{what}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
