@@ -299,6 +299,9 @@ pub const HTTP_HEAD: usize = 32 * KIB;
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
 /// Time to send the body of a request.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// A trouble of the server that refuses many requests is said in the log again after this time, with their number; and it is over
+/// when none was refused for as long.
+pub const OUTAGE_SAID: Duration = Duration::from_secs(10);
 /// Most bytes of publish requests held at once, from their first byte to the answer: what many slow large requests can take.
 pub const INGEST_BODIES: usize = 128 * MIB;
 /// Most open connections: the machine's 20,000 file descriptors less what engines and log files need.
@@ -321,3 +324,21 @@ pub const CORES: usize = 256;
 pub const REQUEST_ID: usize = 64;
 /// Time that open requests and sockets have to end after SIGTERM.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+// ---------------------------------------------------------------------------------------------- command line
+
+/// A server that does not answer a call of the command line within this time is treated as away: as long as the server waits for
+/// a body.
+pub const CALL_TIME: Duration = HTTP_BODY_TIME;
+/// Time for the connection of `sockeye stream` and its upgrade: the server itself waits for its engine for [`ENGINE_PROBE`].
+pub const STREAM_CONNECT_TIME: Duration = Duration::from_secs(15);
+/// A stream on which nothing was heard for this long is broken: four pings are missing ([`WS_PING_INTERVAL`]).
+pub const STREAM_SILENCE: Duration = Duration::from_secs(20);
+/// First pause before `sockeye stream` connects again; each further one is twice as long.
+pub const STREAM_RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Longest such pause: after a long interruption the server has its clients back within this time.
+pub const STREAM_RETRY_MOST: Duration = Duration::from_secs(15);
+/// Lines that `sockeye publish` sends in one batch at most: a batch fails or succeeds as a whole, so it stays small enough to repeat.
+pub const PUBLISH_LINES: usize = 500;
+/// Bytes of lines in such a batch at most: below the server's limit, with room for the envelope of each event.
+pub const PUBLISH_BYTES: usize = EVENT_BATCH / 2;

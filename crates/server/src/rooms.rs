@@ -90,10 +90,12 @@ impl Rooms {
         let drogue = Drogue::new(may, read, delivery, config.retention, drogue_metrics);
 
         let api = Api::new(Arc::clone(&registry), Arc::clone(&log), access, config.retention);
+        let (ingest, drogue) = (Arc::new(ingest), sockeye_dialect_drogue::router(Arc::new(drogue)));
         let protocols = Router::new()
             .merge(sockeye_api::router(Arc::new(api)).layer(any_origin()))
-            .merge(sockeye_ingest_http::router(Arc::new(ingest)))
-            .merge(sockeye_dialect_drogue::router(Arc::new(drogue)));
+            .merge(sockeye_ingest_http::router(Arc::clone(&ingest)))
+            .merge(sockeye_ingest_http::webhooks(ingest, &drogue))
+            .merge(drogue);
         let health = health::router(Health {
             log,
             registry,

@@ -1,5 +1,5 @@
 //! The device endpoint over HTTP (compat/drogue.md 5.1): `POST /v1/{channel}` becomes an event in the application's log, and
-//! 202 is the answer once it is durable.
+//! 202 is the answer once it is durable. Its webhooks for The Things Network are not served, and say so.
 //!
 //! | file | idea |
 //! | --- | --- |
@@ -8,6 +8,7 @@
 //! | `body.rs` | reading the body within limits |
 //! | `content.rs` | body and headers as events: payload, one CloudEvent, a batch |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
+//! | `outage.rs` | what is said in the log while requests are refused for the server's own trouble |
 //! | `metrics.rs` | [`Metrics`] |
 //!
 //! The order is: query, credentials, body, event, log. Who is not known never makes the server read a body.
@@ -15,6 +16,7 @@
 mod body;
 mod content;
 mod metrics;
+mod outage;
 mod publish;
 mod query;
 mod refusal;
@@ -22,12 +24,14 @@ mod refusal;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, post};
+use axum::routing::{any, get, post};
 use bytestring::ByteString;
 use sockeye_access::Devices;
 use sockeye_limits as limits;
 use sockeye_log::{Log, Retention};
 use tokio::sync::Semaphore;
+
+use crate::outage::Outage;
 
 pub use metrics::Metrics;
 
@@ -40,6 +44,8 @@ pub struct Ingest {
     metrics: Metrics,
     /// One permit for each byte that the bodies of all requests may hold.
     bodies: Semaphore,
+    authenticating: Outage,
+    storing: Outage,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -62,18 +68,34 @@ impl Ingest {
             retention,
             metrics,
             bodies,
+            authenticating: Outage::new("devices cannot be authenticated"),
+            storing: Outage::new("events cannot be stored"),
         }
     }
 }
 
-/// The routes below `/v1`. What follows the channel is allowed and says nothing (compat/drogue.md 5.1).
+/// The routes below `/v1`, and `GET /`, by which devices see that the endpoint is there. What follows the channel is allowed and
+/// says nothing (compat/drogue.md 5.1).
 pub fn router(state: Arc<Ingest>) -> Router {
     let publish = || post(publish::publish).fallback(publish::not_allowed);
     Router::new()
+        .route("/", get(publish::is_here).fallback(publish::not_found))
         .route("/v1/{channel}", publish())
         .route("/v1/{channel}/", publish())
         .route("/v1/{channel}/{*suffix}", publish())
         .route("/v1", any(publish::not_found))
         .route("/v1/", any(publish::not_found))
+        .with_state(state)
+}
+
+/// The paths to which The Things Network posts (compat/drogue.md 5.1): they are not served. Other methods go to `others`,
+/// for which these are paths as any.
+pub fn webhooks(state: Arc<Ingest>, others: &Router) -> Router {
+    let refuse = || post(publish::no_webhook).fallback_service(others.clone());
+    Router::new()
+        .route("/ttn", refuse())
+        .route("/ttn/v2", refuse())
+        .route("/ttn/v3", refuse())
+        .route("/ttn/", post(publish::no_webhook).fallback(publish::not_found))
         .with_state(state)
 }

@@ -1,13 +1,12 @@
 //! One publish request, from its head to its answer.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use bytestring::ByteString;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use sockeye_access::{DeviceError, DeviceLogin, Identity, LoginError, Publisher};
@@ -35,6 +34,20 @@ pub(crate) async fn not_allowed(State(ingest): State<Arc<Ingest>>) -> Response {
     ingest.refuse(Refusal::MethodNotAllowed)
 }
 
+/// `GET /`: 200 without a body. Who asks for another protocol there has forgotten the application in the path: 404
+/// (compat/drogue.md 1.1).
+pub(crate) async fn is_here(State(ingest): State<Arc<Ingest>>, headers: HeaderMap) -> Response {
+    if headers.contains_key(header::UPGRADE) {
+        return ingest.refuse(Refusal::NotFound);
+    }
+    StatusCode::OK.into_response()
+}
+
+/// A webhook of The Things Network.
+pub(crate) async fn no_webhook(State(ingest): State<Arc<Ingest>>) -> Response {
+    ingest.refuse(Refusal::NoWebhook)
+}
+
 /// A path without a channel.
 pub(crate) async fn not_found(State(ingest): State<Arc<Ingest>>) -> Response {
     ingest.refuse(Refusal::NotFound)
@@ -44,7 +57,11 @@ pub(crate) async fn not_found(State(ingest): State<Arc<Ingest>>) -> Response {
 
 impl Ingest {
     fn refuse(&self, refusal: Refusal) -> Response {
-        tracing::debug!(%refusal, "a publish request was refused");
+        match &refusal {
+            Refusal::AuthenticationUnavailable(cause) => self.authenticating.refused(cause),
+            Refusal::Unavailable(cause) => self.storing.refused(cause),
+            _ => tracing::debug!(%refusal, "a publish request was refused"),
+        }
         self.metrics.refused(refusal.kind());
         refusal.into_response()
     }
@@ -55,6 +72,7 @@ impl Ingest {
         let channel = channel(head.uri.path())?;
         let login = DeviceLogin::new(query.application.as_deref(), query.device.as_deref(), &head.headers)?;
         let publisher = self.devices.authenticate(&login, query.publish_as.as_deref()).await?;
+        self.authenticating.passed();
 
         let declared = content::declared_type(&head.headers)?;
         let mode = Mode::of(declared);
@@ -77,6 +95,7 @@ impl Ingest {
         }
         self.append(&login, query.publish_as.as_deref(), &publisher, &events)
             .await?;
+        self.storing.passed();
 
         let bytes = events
             .iter()
@@ -153,11 +172,8 @@ impl From<DeviceError> for Refusal {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::Denied => Self::WRONG_CREDENTIALS,
-            DeviceError::Busy => Self::AuthenticationUnavailable(error.to_string()),
-            DeviceError::Unavailable(unavailable) => {
-                tracing::warn!(%unavailable, "a device could not be authenticated");
-                Self::AuthenticationUnavailable("devices cannot be authenticated now, try again later".to_owned())
-            }
+            DeviceError::Busy => Self::AuthenticationBusy(error.to_string()),
+            DeviceError::Unavailable(unavailable) => Self::AuthenticationUnavailable(unavailable.to_string()),
         }
     }
 }
@@ -166,19 +182,13 @@ impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Busy => Self::Busy("too many events wait to be stored, try again shortly"),
-            AppendError::NoTopic(_) | AppendError::Unavailable(_) => unavailable(&error),
+            AppendError::NoTopic(_) | AppendError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
 
 impl From<TopicError> for Refusal {
     fn from(error: TopicError) -> Self {
-        unavailable(&error)
+        Self::Unavailable(error.to_string())
     }
-}
-
-/// What is wrong with the log is the operator's to know.
-fn unavailable(error: &dyn Display) -> Refusal {
-    tracing::warn!(%error, "an event could not be stored");
-    Refusal::Unavailable("the event could not be stored, try again later".to_owned())
 }

@@ -23,6 +23,11 @@ pub(crate) enum Refusal {
     /// 404: no endpoint.
     #[error("there is nothing here: publish with POST /v1/<channel>")]
     NotFound,
+    /// 501: what the original had here is not served.
+    #[error(
+        "the webhooks of The Things Network are not served: let a custom webhook POST to /v1/<channel>?application=<application>, with user name and password of a device"
+    )]
+    NoWebhook,
     /// 405: only POST publishes.
     #[error("publish with POST, other methods are not known here")]
     MethodNotAllowed,
@@ -44,11 +49,14 @@ pub(crate) enum Refusal {
     /// 503: a queue is full.
     #[error("{0}")]
     Busy(&'static str),
-    /// 503: who is calling could not be found out.
+    /// 503: too many wait to be found out.
     #[error("{0}")]
+    AuthenticationBusy(String),
+    /// 503: who is calling could not be found out. Why is the operator's to know.
+    #[error("devices cannot be authenticated now, try again later")]
     AuthenticationUnavailable(String),
-    /// 503: the log does not take the event now.
-    #[error("{0}")]
+    /// 503: the log does not take the event now. Why is the operator's to know.
+    #[error("the event could not be stored, try again later")]
     Unavailable(String),
 }
 
@@ -75,7 +83,8 @@ impl Refusal {
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Busy(_) | Self::AuthenticationUnavailable(_) | Self::Unavailable(_) => {
+            Self::NoWebhook => StatusCode::NOT_IMPLEMENTED,
+            Self::Busy(_) | Self::AuthenticationBusy(_) | Self::AuthenticationUnavailable(_) | Self::Unavailable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -93,7 +102,8 @@ impl Refusal {
             Self::TooLarge(_) => "PayloadTooLarge",
             Self::Encoded(_) => "UnsupportedMediaType",
             Self::Busy(_) => "Busy",
-            Self::AuthenticationUnavailable(_) => "AuthenticationServiceError",
+            Self::NoWebhook => "NotImplemented",
+            Self::AuthenticationBusy(_) | Self::AuthenticationUnavailable(_) => "AuthenticationServiceError",
             Self::Unavailable(_) => "Unavailable",
         }
     }
@@ -102,11 +112,13 @@ impl Refusal {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Authentication(_) => Kind::Authentication,
-            Self::BadRequest(_) | Self::NotFound | Self::MethodNotAllowed | Self::Encoded(_) => Kind::Request,
+            Self::BadRequest(_) | Self::NotFound | Self::NoWebhook | Self::MethodNotAllowed | Self::Encoded(_) => {
+                Kind::Request
+            }
             Self::Rejected(_) => Kind::Event,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::BodyTime | Self::BodyBroken(_) => Kind::Body,
-            Self::Busy(_) => Kind::Busy,
+            Self::Busy(_) | Self::AuthenticationBusy(_) => Kind::Busy,
             Self::AuthenticationUnavailable(_) | Self::Unavailable(_) => Kind::Unavailable,
         }
     }

@@ -148,3 +148,51 @@ async fn the_api_allows_other_origins() {
     }
     server.stop().await;
 }
+
+/// compat/drogue.md 5.1 and 1.1: the device endpoint and the stream endpoint share the port.
+#[tokio::test]
+async fn the_root_says_that_the_endpoint_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    let address = server.http_address();
+    let answer = call(address, "GET /", &[], "").await;
+    assert_eq!((answer.status, &*answer.body), (200, ""));
+    for (line, headers) in [
+        ("GET /", &["upgrade: websocket", "sec-websocket-version: 13"][..]),
+        ("POST /", &[]),
+    ] {
+        let answer = call(address, line, headers, "").await;
+        assert_eq!(answer.status, 404, "{line}: {answer:?}");
+        assert!(
+            answer.json()["message"].as_str().unwrap().contains("/v1/<channel>"),
+            "{answer:?}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn webhooks_are_refused_clearly_and_an_application_of_that_name_is_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    make_application(&server, "ttn", "dev").await;
+    let address = server.http_address();
+    let credentials = basic("dev@ttn:pw");
+    for path in ["/ttn", "/ttn/", "/ttn/v2", "/ttn/v3"] {
+        let answer = call(address, &format!("POST {path}"), &[&credentials], "{}").await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (501, &"NotImplemented".into()),
+            "{path}"
+        );
+        assert!(
+            answer.json()["message"].as_str().unwrap().contains("/v1/<channel>"),
+            "{answer:?}"
+        );
+    }
+    for path in ["/ttn", "/ttn/v2", "/ttn/v3", "/ttn/other"] {
+        let answer = call(address, &format!("GET {path}"), &[], "").await;
+        assert_eq!(answer.status, 426, "{path} is a stream: {answer:?}");
+    }
+    server.stop().await;
+}
