@@ -72,6 +72,8 @@ async fn serve_io(
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HTTP_HEAD_TIME)
         .max_buf_size(limits::HTTP_HEAD)
+        // Who has said all it has to say may close its end at once, and still gets the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(placed), answer)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -260,6 +262,40 @@ mod tests {
         client.send(&head).await;
         let (text, _) = client.rest().await;
         assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
+    }
+
+    /// The buffer of a connection takes more than the limit when much comes at once.
+    #[tokio::test]
+    async fn a_head_at_the_limit_is_taken_and_one_byte_more_is_not() {
+        let before = "GET /?q HTTP/1.1\r\nhost: h\r\nconnection: close\r\nlong: ";
+        let room = limits::HTTP_HEAD - before.len() - "\r\n\r\n".len();
+        for (length, status) in [(room, 200), (room + 1, 431), (room + 8 * limits::KIB, 431)] {
+            let mut client = connect(hello());
+            client.send(&format!("{before}{}\r\n\r\n", "a".repeat(length))).await;
+            let (text, _) = client.rest().await;
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{length}: {text}");
+        }
+    }
+
+    /// As `printf .. | nc -N` does.
+    #[tokio::test]
+    async fn a_client_that_closes_its_end_after_the_request_gets_the_answer() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (in_handler, until) = (Arc::clone(&begun), Arc::clone(&go_on));
+        let slow = get(async move || {
+            in_handler.notify_one();
+            until.notified().await;
+            "done"
+        });
+        let mut client = connect(Router::new().route("/", slow));
+        client.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;
+        begun.notified().await;
+        client.io.shutdown().await.unwrap();
+        // The connection has its turn, and sees the end, before the answer is there.
+        tokio::task::yield_now().await;
+        go_on.notify_one();
+        let (text, _) = client.rest().await;
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("done"), "{text}");
     }
 
     #[tokio::test]

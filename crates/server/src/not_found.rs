@@ -1,8 +1,10 @@
 //! Answers to requests that are nobody's.
 
 use axum::Json;
-use http::{Method, StatusCode, Uri};
+use axum::response::IntoResponse;
+use http::{Method, StatusCode, Uri, header};
 use serde::Serialize;
+use sockeye_limits as limits;
 
 #[derive(Serialize)]
 pub(crate) struct Explanation {
@@ -37,5 +39,22 @@ pub(crate) async fn method_not_allowed(method: Method) -> (StatusCode, Json<Expl
             error: "MethodNotAllowed",
             message,
         }),
+    )
+}
+
+/// 431 (RFC 6585 section 5): the head is over [`limits::HTTP_HEAD`].
+pub(crate) fn head_too_large() -> impl IntoResponse {
+    let message = format!(
+        "request line and headers are longer than {} bytes: send less in the query and in headers",
+        limits::HTTP_HEAD
+    );
+    let explanation = Explanation {
+        error: "RequestHeaderFieldsTooLarge",
+        message,
+    };
+    (
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        [(header::CONNECTION, "close")],
+        Json(explanation),
     )
 }

@@ -1,12 +1,15 @@
-//! What every request gets, whatever room answers it: an id, and a span in the log that carries it.
+//! What every request gets, whatever room answers it: an id, a span in the log that carries it, and the limit of its head.
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use sockeye_limits as limits;
 use tower::Service;
 use tracing::Instrument;
+
+use crate::not_found;
 
 /// Ties an answer, and all lines of the log about it, to a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,17 +18,39 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers one request. The span has the path but not the query, which may hold secrets.
 pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>) -> Response<Body> {
+    // Before an id is added to it.
+    let too_large = head_length(&request) > limits::HTTP_HEAD;
     let id = id(request.headers_mut());
     let text = id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
     let answered = async {
-        let Ok(response) = router.call(request).await;
+        let response = if too_large {
+            not_found::head_too_large().into_response()
+        } else {
+            let Ok(response) = router.call(request).await;
+            response
+        };
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
     let mut response = answered.instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// Bytes of the head as it came, but for white space around values. The connection itself knows them only roughly: it reads
+/// ahead.
+fn head_length<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let origin = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let line = request.method().as_str().len() + origin + authority + path + "  HTTP/1.1\r\n".len();
+    let fields = request.headers().iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum();
+    line + fields + "\r\n".len()
 }
 
 /// The id that the request brought, if it can stand in a log; else a new one, for the rooms to find in its place.
