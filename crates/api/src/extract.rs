@@ -156,7 +156,19 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-/// The original says `Json deserialize error: ..` too; its clients show the text.
+/// The original says `Json deserialize error: ..` too; its clients show the text. Ours names the field.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::BadRequest(format!("Json deserialize error: {error}")))
+    let failed = |place: &str, error: &serde_json::Error| {
+        ApiError::BadRequest(format!("Json deserialize error: {place}{error}"))
+    };
+    let mut body = serde_json::Deserializer::from_slice(body);
+    let document = serde_path_to_error::deserialize(&mut body).map_err(|error| {
+        let place = match error.path().iter().next() {
+            Some(_) => format!("`{}`: ", error.path()),
+            None => String::new(),
+        };
+        failed(&place, error.inner())
+    })?;
+    body.end().map_err(|error| failed("", &error))?;
+    Ok(document)
 }
