@@ -1,22 +1,21 @@
 //! What every command that talks to a server shares: where it is, who is calling, and errors one can act on.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use sockeye_limits as limits;
 use url::Url;
 
 /// Where an administrator's key is looked for when none is given: what `sockeye serve` writes in its default data folder.
 const DEFAULT_KEY_FILE: &str = "sockeye-data/admin-key";
-/// A server that does not answer a call within this time is treated as away.
-const CALL_TIME: Duration = Duration::from_secs(30);
 
-/// Options of every command that talks to a server.
+/// Where the server is.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
-pub struct ServerArgs {
+pub struct AddressArgs {
     /// Address of the server.
     #[arg(
         long,
@@ -26,6 +25,14 @@ pub struct ServerArgs {
         value_name = "URL"
     )]
     pub url: Url,
+}
+
+/// Options of every command that talks to a server as a user.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    #[command(flatten)]
+    pub address: AddressArgs,
     /// Access key as `user:drg_...` [default: the content of the key file, if there is one].
     #[arg(
         long,
@@ -53,11 +60,23 @@ pub struct Login {
     pub key: String,
 }
 
-/// Calls to one server, as one user.
+/// Calls to one server, as one user or device.
 pub struct Client {
     http: reqwest::Client,
     url: Url,
     login: Option<Login>,
+    caller: Caller,
+}
+
+/// Who is calling: what a refusal means depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A user with an access key.
+    Key,
+    /// A user without one.
+    Nobody,
+    /// A device.
+    Device,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -82,7 +101,14 @@ impl ServerArgs {
 
     /// A client for calls to the API.
     pub fn client(&self) -> Result<Client> {
-        Client::new(self.url.clone(), self.login()?)
+        Client::new(self.address.url.clone(), self.login()?)
+    }
+}
+
+impl Caller {
+    /// Who calls with this login.
+    pub fn of(login: Option<&Login>) -> Self {
+        login.map_or(Self::Nobody, |_| Self::Key)
     }
 }
 
@@ -100,7 +126,18 @@ impl Login {
 }
 
 impl Client {
+    /// Calls as a user.
     pub fn new(url: Url, login: Option<Login>) -> Result<Self> {
+        let caller = Caller::of(login.as_ref());
+        Self::open(url, login, caller)
+    }
+
+    /// Calls as a device, whose credentials come with each.
+    pub fn for_device(url: Url) -> Result<Self> {
+        Self::open(url, None, Caller::Device)
+    }
+
+    fn open(url: Url, login: Option<Login>, caller: Caller) -> Result<Self> {
         if !matches!(url.scheme(), "http" | "https") {
             bail!(
                 "--url must start with http:// or https://, `{}` is not known",
@@ -109,10 +146,15 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("sockeye/", env!("CARGO_PKG_VERSION")))
-            .timeout(CALL_TIME)
+            .timeout(limits::CALL_TIME)
             .build()
             .context("cannot start the HTTP client")?;
-        Ok(Self { http, url, login })
+        Ok(Self {
+            http,
+            url,
+            login,
+            caller,
+        })
     }
 
     /// A call to the path made of these segments, each percent-encoded, with the caller's key.
@@ -158,7 +200,7 @@ impl Client {
         }
         let status = response.status();
         let body = response.text().await.unwrap_or_default();
-        Err(anyhow!(refusal(status, &body, self.login.is_some())))
+        Err(anyhow!(refusal(status, &body, self.caller)))
     }
 }
 
@@ -173,7 +215,7 @@ pub fn endpoint(url: &Url, segments: &[&str]) -> Url {
 }
 
 /// What a refusal means to the user: the server's own message, and the remedy where it is on our side.
-pub fn refusal(status: StatusCode, body: &str, with_key: bool) -> String {
+pub fn refusal(status: StatusCode, body: &str, caller: Caller) -> String {
     let message = serde_json::from_str::<Value>(body)
         .ok()
         .and_then(|json| json.get("message").and_then(Value::as_str).map(str::to_owned))
@@ -183,10 +225,15 @@ pub fn refusal(status: StatusCode, body: &str, with_key: bool) -> String {
     } else {
         message
     };
-    let hint = match status {
-        StatusCode::UNAUTHORIZED if with_key => "\nThe access key was not accepted: check --key or --key-file.",
-        StatusCode::UNAUTHORIZED => "\nGive an access key with --key user:drg_... or --key-file FILE.",
-        StatusCode::NOT_FOUND if !with_key => "\nIf it is not public, give an access key with --key or --key-file.",
+    let hint = match (status, caller) {
+        (StatusCode::UNAUTHORIZED, Caller::Key) => "\nThe access key was not accepted: check --key or --key-file.",
+        (StatusCode::UNAUTHORIZED, Caller::Nobody) => {
+            "\nGive an access key with --key user:drg_... or --key-file FILE."
+        }
+        (StatusCode::NOT_FOUND, Caller::Nobody) => {
+            "\nIf it is not public, give an access key with --key or --key-file."
+        }
+        (StatusCode::FORBIDDEN, Caller::Device) => "\nCheck the application, --device and --password.",
         _ => "",
     };
     format!("{message} ({status}){hint}")
@@ -205,14 +252,14 @@ mod tests {
     #[test]
     fn a_refusal_gives_the_message_and_the_remedy() {
         let body = r#"{"error":"NotFound","message":"Resource not found: Application / x"}"#;
-        let text = refusal(StatusCode::NOT_FOUND, body, false);
+        let text = refusal(StatusCode::NOT_FOUND, body, Caller::Nobody);
         assert!(
             text.starts_with("Resource not found: Application / x (404 Not Found)\n"),
             "{text}"
         );
         assert!(text.contains("--key"), "{text}");
         assert_eq!(
-            refusal(StatusCode::CONFLICT, "", true),
+            refusal(StatusCode::CONFLICT, "", Caller::Key),
             "the server gave no reason (409 Conflict)"
         );
     }

@@ -16,14 +16,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    client::{Client, ServerArgs},
+    client::{AddressArgs, Client},
     output,
 };
-
-/// Lines that go out in one batch at most: a batch fails or succeeds as a whole, so it stays small enough to repeat.
-const LINES_PER_BATCH: usize = 500;
-/// Bytes of a batch at most: below the server's limit, with room for the envelope of each event.
-const BATCH_BYTES: usize = limits::EVENT_BATCH / 2;
 
 /// Publish events as a device.
 ///
@@ -53,7 +48,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     #[command(flatten)]
-    server: ServerArgs,
+    server: AddressArgs,
 }
 
 /// The device's end: where and as whom it publishes.
@@ -99,7 +94,7 @@ async fn publish_lines(publisher: &Publisher, content_type: Option<&str>, progre
     if std::io::stdin().is_terminal() {
         output::say("publishing the lines you type; end with Ctrl-D");
     }
-    let (lines, mut arrived) = tokio::sync::mpsc::channel::<std::io::Result<String>>(LINES_PER_BATCH);
+    let (lines, mut arrived) = tokio::sync::mpsc::channel::<std::io::Result<String>>(limits::PUBLISH_LINES);
     // Standard input can only be read by blocking; the thread ends with its input or with the program.
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
@@ -121,7 +116,7 @@ async fn publish_lines(publisher: &Publisher, content_type: Option<&str>, progre
             let line = line.context("cannot read standard input: lines must be UTF-8")?;
             bytes += line.len();
             batch.push(line);
-            if batch.len() < LINES_PER_BATCH && bytes < BATCH_BYTES {
+            if batch.len() < limits::PUBLISH_LINES && bytes < limits::PUBLISH_BYTES {
                 continue;
             }
         }
@@ -146,7 +141,7 @@ impl Publisher {
     /// A device of an application that publishes to a channel.
     pub fn new(url: Url, app: &str, channel: &str, device: &str, password: &str) -> Result<Self> {
         Ok(Self {
-            client: Client::new(url, None)?,
+            client: Client::for_device(url)?,
             app: app.to_owned(),
             channel: channel.to_owned(),
             device: device.to_owned(),

@@ -1,9 +1,10 @@
 //! The client's end of a stream: one WebSocket, and what its end means.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use anyhow::{Result, anyhow};
 use futures_util::StreamExt as _;
+use sockeye_limits as limits;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
@@ -16,14 +17,10 @@ use tokio_tungstenite::{
 };
 use url::Url;
 
-use crate::client::{Login, endpoint, refusal};
+use crate::client::{Caller, Login, endpoint, refusal};
 
-/// The server pings every five seconds; four of them missing means that the way to it is broken.
-const SILENCE: Duration = Duration::from_secs(20);
 /// Where the server says at which cursor a stream begins.
 const BEGIN: &str = "sockeye-cursor";
-/// Time for the connection and the upgrade.
-const CONNECT_TIME: Duration = Duration::from_secs(15);
 
 /// What to read, and as whom.
 pub struct Source {
@@ -94,14 +91,17 @@ impl Source {
                 .headers_mut()
                 .insert(header::AUTHORIZATION, basic(login).map_err(for_good)?);
         }
-        match tokio::time::timeout(CONNECT_TIME, tokio_tungstenite::connect_async(request)).await {
+        match tokio::time::timeout(limits::STREAM_CONNECT_TIME, tokio_tungstenite::connect_async(request)).await {
             Ok(Ok((inner, answer))) => {
                 let begin = answer.headers().get(BEGIN).and_then(|cursor| cursor.to_str().ok());
                 let begin = begin.map(str::to_owned);
                 Ok(Socket { inner, begin })
             }
-            Ok(Err(error)) => Err(not_connected(&error, self.login.is_some())),
-            Err(_) => Err(Ended::ForNow(format!("no answer within {} s", CONNECT_TIME.as_secs()))),
+            Ok(Err(error)) => Err(not_connected(&error, Caller::of(self.login.as_ref()))),
+            Err(_) => Err(Ended::ForNow(format!(
+                "no answer within {} s",
+                limits::STREAM_CONNECT_TIME.as_secs()
+            ))),
         }
     }
 }
@@ -110,8 +110,13 @@ impl Socket {
     /// The next event, as the text that came.
     pub async fn next(&mut self) -> Result<String, Ended> {
         loop {
-            let message = match tokio::time::timeout(SILENCE, self.inner.next()).await {
-                Err(_) => return Err(Ended::ForNow(format!("nothing heard for {} s", SILENCE.as_secs()))),
+            let message = match tokio::time::timeout(limits::STREAM_SILENCE, self.inner.next()).await {
+                Err(_) => {
+                    return Err(Ended::ForNow(format!(
+                        "nothing heard for {} s",
+                        limits::STREAM_SILENCE.as_secs()
+                    )));
+                }
                 Ok(None) => return Err(Ended::ForNow("the connection ended".to_owned())),
                 Ok(Some(Err(error))) => return Err(Ended::ForNow(error.to_string())),
                 Ok(Some(Ok(message))) => message,
@@ -136,7 +141,7 @@ fn basic(login: &Login) -> Result<HeaderValue> {
     Ok(value)
 }
 
-fn not_connected(error: &Error, with_key: bool) -> Ended {
+fn not_connected(error: &Error, caller: Caller) -> Ended {
     match error {
         Error::Http(response) => {
             let body = response
@@ -144,7 +149,7 @@ fn not_connected(error: &Error, with_key: bool) -> Ended {
                 .as_deref()
                 .map(String::from_utf8_lossy)
                 .unwrap_or_default();
-            let text = refusal(response.status(), &body, with_key);
+            let text = refusal(response.status(), &body, caller);
             match response.status() {
                 StatusCode::GONE => match oldest(&body) {
                     Some(oldest) => Ended::Gone { reason: text, oldest },

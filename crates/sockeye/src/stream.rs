@@ -8,6 +8,7 @@ use clap::Args;
 use crossterm::style::Color;
 use rand::RngExt as _;
 use sockeye_event::{Event, structured};
+use sockeye_limits as limits;
 use tokio::time::Instant;
 
 use crate::{
@@ -15,11 +16,6 @@ use crate::{
     output::{self, Output},
     socket::{Ended, Source},
 };
-
-/// First pause before a new try; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause before a new try.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Stream the events of an application.
 #[derive(Args, Debug)]
@@ -62,7 +58,7 @@ pub struct StreamArgs {
 pub async fn run(args: StreamArgs) -> Result<()> {
     let output = Output::or_by_terminal(args.output);
     let source = Source {
-        url: args.server.url.clone(),
+        url: args.server.address.url.clone(),
         application: args.app.clone(),
         channel: args.channel.clone(),
         login: args.server.login()?,
@@ -71,7 +67,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
     // Where to go on. What comes carries cursors in any case, so that an interruption loses nothing.
     let mut from = args.from.clone();
     let mut left = args.events.unwrap_or(u64::MAX);
-    let mut pause = FIRST_PAUSE;
+    let mut pause = limits::STREAM_RETRY_FIRST;
     // When the stream was lost; until the first connection nothing was.
     let mut lost: Option<Instant> = None;
     // Whether what follows the last event was gone before it could be read.
@@ -94,7 +90,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
                 gone = false;
                 from = socket.begin.take();
                 let cursors = from.is_some();
-                pause = FIRST_PAUSE;
+                pause = limits::STREAM_RETRY_FIRST;
                 loop {
                     if left == 0 {
                         return Ok(());
@@ -145,7 +141,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
                 let wait = jittered(pause);
                 output::say(&format!("{reason}; connecting again in {:.1} s", wait.as_secs_f64()));
                 tokio::time::sleep(wait).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(limits::STREAM_RETRY_MOST);
             }
         }
     }

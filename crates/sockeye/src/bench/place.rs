@@ -16,7 +16,7 @@ use url::Url;
 use super::BenchArgs;
 use crate::{
     app,
-    client::{Client, ServerArgs, endpoint},
+    client::{AddressArgs, Client, ServerArgs, endpoint},
     device,
 };
 
@@ -53,7 +53,7 @@ impl Place {
             (
                 None,
                 ServerArgs {
-                    url: url.clone(),
+                    address: AddressArgs { url: url.clone() },
                     key,
                     key_file,
                 },
@@ -64,13 +64,13 @@ impl Place {
             (
                 Some(started),
                 ServerArgs {
-                    url,
+                    address: AddressArgs { url },
                     key: None,
                     key_file,
                 },
             )
         };
-        let url = server.url.clone();
+        let url = server.address.url.clone();
         if url.scheme() != "http" {
             bail!("--url must start with http://: the load speaks plain HTTP only, as a proxy in front of it does");
         }
