@@ -27,6 +27,13 @@ need_packages() {
 
 # need_rust: a Rust toolchain, at least the version that Cargo.toml names.
 need_rust() {
-  command -v cargo >/dev/null 2>&1 || die "no Rust toolchain: install one with rustup (https://rustup.rs)"
+  local need have
+  need=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  command -v cargo >/dev/null 2>&1 || die "no Rust toolchain: install $need or later with rustup (https://rustup.rs)"
+  have=$(rustc --version 2>/dev/null | awk '{ print $2 }') || have=
+  if [ "$(printf '%s\n' "$need" "${have%%-*}" | sort --version-sort | head -n 1)" != "$need" ]; then
+    if command -v rustup >/dev/null 2>&1; then die "Sockeye needs Rust $need or later, here is ${have:-no rustc}. Run: rustup update stable && rustup default stable"
+    else die "Sockeye needs Rust $need or later, here is ${have:-no rustc}: install one with rustup (https://rustup.rs)"; fi
+  fi
   need_packages cc=gcc
 }
