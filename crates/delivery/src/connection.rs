@@ -2,9 +2,9 @@
 //!
 //! While the connection is at the head of its topic, its lane writes to the socket, the wheel of its core pings and keeps
 //! the time, and this task only listens. When the
-//! socket is full, the task takes over: it reads on from memory or from the log at the client's own speed, and joins the
+//! socket is full, the task takes over: it reads on from memory or from the past at the client's own speed, and joins the
 //! lane again when it has caught up. While the peer takes no bytes, its messages are still read and nothing is read for it:
-//! what is held is one segment and one outbox.
+//! what is held is one outbox, and a position.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -35,8 +35,6 @@ pub(crate) struct Connection<IO, S> {
     protocol: sockeye_ws::Connection,
     session: S,
     feed: Feed,
-    /// Read for this connection alone, and not yet looked at.
-    due: Option<Due>,
     /// Batches taken since the socket had its turn.
     gathered: u32,
     /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
@@ -74,7 +72,6 @@ where
             },
             session,
             feed,
-            due: None,
             gathered: 0,
             pong: None,
             closing: None,
@@ -91,9 +88,12 @@ where
             self.fill();
             let open = self.closing.is_none();
             let (room, drained) = self.outlet.with(|socket| (socket.has_room(), socket.is_drained()));
-            let hungry = open && self.due.is_none() && room && self.gathered < limits::BATCHES_PER_TURN;
-            if drained && self.due.is_none() && self.gathered == 0 {
+            let hungry = open && room && self.gathered < limits::BATCHES_PER_TURN;
+            if drained && self.gathered == 0 {
                 self.outlet.with(Socket::rest);
+            }
+            if !room {
+                self.feed.rest();
             }
             let member = drained.then(|| Arc::clone(&self.outlet) as Arc<dyn Member>);
             // In this order, so that all that is due goes out in one write.
@@ -102,7 +102,7 @@ where
                 () = &mut stopped, if open => self.close(Cause::Stopping, &end::stopping()),
                 fed = self.feed.next(member.as_ref()), if hungry => match fed {
                     Ok(Fed::Events(due)) => {
-                        self.due = Some(due);
+                        self.give(due);
                         self.gathered += 1;
                     }
                     Ok(Fed::Live) => {}
@@ -139,31 +139,39 @@ where
         }
     }
 
-    /// Makes frames of what is due, as long as there is room.
+    /// Answers the last Ping, if there is room.
     fn fill(&mut self) {
         if self.closing.is_some() {
             return;
         }
-        let (feed, due, counters) = (&self.feed, &mut self.due, &self.counters);
         let pong = &mut self.pong;
         self.outlet.with(|socket| {
             if let Some(payload) = pong.take_if(|_| socket.has_room()) {
                 socket.outbox().extend_from_slice(&frame::pong(&payload));
             }
-            while let Some(events) = due
-                && socket.has_room()
-            {
-                match events.next() {
+        });
+    }
+
+    /// Makes frames of events, as long as there is room; the others are read again.
+    fn give(&mut self, mut due: Due) {
+        let (feed, counters) = (&self.feed, &self.counters);
+        let given = self.outlet.with(|socket| {
+            while socket.has_room() {
+                match due.next() {
                     Some((event, behind)) if feed.selection().wants(event) => {
                         let frame = text_frame(feed.encoder(), event, behind);
                         socket.outbox().extend_from_slice(&frame);
                         counters.events.inc();
                     }
                     Some(_) => {}
-                    None => *due = None,
+                    None => return true,
                 }
             }
+            due.is_done()
         });
+        if !given {
+            self.feed.put_back(due);
+        }
     }
 
     /// The topic cannot be read on.
@@ -231,7 +239,7 @@ where
     fn leave(&mut self, cause: Cause, code: Option<u16>, frame: &Bytes) {
         self.outlet.leave();
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
-        self.due = None;
+        self.feed.rest();
         self.closing = Some(Leave {
             cause,
             code,

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
+use sockeye_limits as limits;
 use sockeye_log::{Log, Position, Topic};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budget::{Budget, MemoryLimits};
+use crate::catch_up::Means;
 use crate::connection::Connection;
 use crate::end::End;
 use crate::feed::{Feed, Wanted};
@@ -18,7 +22,6 @@ use crate::session::Session;
 use crate::shard::Shard;
 use crate::source::Source;
 use crate::subscription::Subscription;
-use crate::tail::{Budget, TailLimits};
 use crate::topic::{LiveTopic, Reading};
 use crate::wheel::Wheel;
 
@@ -35,8 +38,10 @@ pub struct Delivery {
     topics: Mutex<HashMap<Topic, Arc<LiveTopic>>>,
     /// Those that have connections.
     cores: Mutex<HashMap<ThreadId, Core>>,
-    /// Memory for the newest events of all topics.
+    /// Memory for events of all topics.
     budget: Arc<Budget>,
+    /// Turns of topics that have readers in the past.
+    turns: Arc<Semaphore>,
 }
 
 /// What the connections of one core share.
@@ -51,22 +56,22 @@ struct Core {
 impl Delivery {
     /// Delivery out of `log`. The tasks of connections are counted in `tasks`; after `stop` all are closed with 1001.
     pub fn new(log: Arc<dyn Log>, metrics: Metrics, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        let budget = Arc::new(Budget::new(TailLimits::default(), metrics.tails()));
         Self {
+            budget: Arc::new(Budget::new(MemoryLimits::default(), metrics.tails(), metrics.past())),
             log,
             metrics,
             tasks,
             stop,
             topics: Mutex::default(),
             cores: Mutex::default(),
-            budget,
+            turns: Arc::new(Semaphore::new(limits::CATCH_UP_READS)),
         }
     }
 
-    /// Lets the tails of topics hold so much, instead of the default.
+    /// Lets events take so much memory, instead of the default.
     #[must_use]
-    pub fn with_tails(mut self, limits: TailLimits) -> Self {
-        self.budget = Arc::new(Budget::new(limits, self.metrics.tails()));
+    pub fn with_memory(mut self, limits: MemoryLimits) -> Self {
+        self.budget = Arc::new(Budget::new(limits, self.metrics.tails(), self.metrics.past()));
         self
     }
 
@@ -87,6 +92,7 @@ impl Delivery {
             selection,
             start,
             end,
+            what_is_left,
             until,
         } = subscription;
         let counters = Arc::new(self.metrics.of(S::DIALECT));
@@ -101,6 +107,7 @@ impl Delivery {
             },
             encoder,
             start,
+            what_is_left,
             until,
         };
         let Core { shard, wheel } = self.core();
@@ -124,12 +131,17 @@ impl Delivery {
             .expect("a topic that has just begun can be read from its head");
         topics.insert(topic.clone(), Arc::clone(&live));
         let source = Source::new(Arc::clone(&self.log), topic.clone(), end.clone());
+        let means = Means {
+            log: Arc::clone(&self.log),
+            turns: Arc::clone(&self.turns),
+            metrics: self.metrics.clone(),
+        };
         let delivery = Arc::clone(self);
         let (topic, stop) = (topic.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
-                () = Arc::clone(&live).run(source, delivery.metrics.clone()) => {}
+                () = Arc::clone(&live).run(source, means) => {}
                 () = stop.cancelled() => {}
             }
             let mut topics = delivery.topics.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +158,7 @@ impl Delivery {
         let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
         let number = cores.len();
         let core = cores.entry(thread::current().id()).or_insert_with(|| {
-            let (shard, writes) = Shard::new(number, self.metrics.lanes());
+            let (shard, writes) = Shard::new(number, self.budget.limits(), self.metrics.lanes());
             let (wheel, visits) = Wheel::new();
             self.spawn_until_stop(writes);
             self.spawn_until_stop(visits);

@@ -1,4 +1,4 @@
-//! Where the events of one connection come from: its lane, or, while it is behind, memory and the log.
+//! Where the events of one connection come from: its lane, or, while it is behind, memory and the past.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use sockeye_event::Event;
 use sockeye_log::{Log, Position, ReadError};
 
+use crate::catch_up::Ticket;
 use crate::lanes::LaneKey;
 use crate::metrics::{Counters, Open};
 use crate::outlet::Member;
 use crate::segment::Segment;
 use crate::session::Encoder;
 use crate::shard::Shard;
-use crate::source::Source;
 use crate::subscription::Selection;
 use crate::topic::{Membership, Place, Reading};
 use crate::until::Until;
@@ -29,6 +29,8 @@ pub(crate) struct Feed {
     counters: Arc<Counters>,
     /// Who wants an end of its own reads by itself all the time.
     until: Option<Until>,
+    /// Nothing was read yet, and what retention removes meanwhile is not missed.
+    what_is_left: bool,
     mode: Mode,
 }
 
@@ -37,6 +39,7 @@ pub(crate) struct Wanted {
     pub(crate) key: LaneKey,
     pub(crate) encoder: Arc<dyn Encoder>,
     pub(crate) start: Position,
+    pub(crate) what_is_left: bool,
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -47,8 +50,8 @@ enum Mode {
     Behind {
         /// Behind what was given.
         position: Position,
-        /// The log, while the position is not in memory.
-        source: Option<Box<Source>>,
+        /// While it waits for something of the past.
+        ticket: Option<Ticket>,
         _counted: Open,
     },
 }
@@ -85,11 +88,12 @@ impl Feed {
             key,
             encoder,
             start,
+            what_is_left,
             until,
         } = wanted;
         let mode = Mode::Behind {
             position: start,
-            source: None,
+            ticket: None,
             _counted: counters.behind(),
         };
         Self {
@@ -100,6 +104,7 @@ impl Feed {
             shard,
             counters: Arc::clone(counters),
             until: until.map(Until::new),
+            what_is_left,
             mode,
         }
     }
@@ -131,7 +136,7 @@ impl Feed {
     pub(crate) fn fall_behind(&mut self, position: Position) {
         let behind = Mode::Behind {
             position,
-            source: None,
+            ticket: None,
             _counted: self.counters.behind(),
         };
         if let Mode::Live(membership) = std::mem::replace(&mut self.mode, behind) {
@@ -139,10 +144,25 @@ impl Feed {
         }
     }
 
+    /// Takes back events that were not given, for nothing is held while the socket is full: whoever is slow finds them in
+    /// memory again, or has them read again.
+    pub(crate) fn put_back(&mut self, due: Due) {
+        if let Mode::Behind { position, .. } = &mut self.mode {
+            *position = due.behind;
+        }
+    }
+
+    /// Nothing is wanted before the socket has room again.
+    pub(crate) fn rest(&mut self) {
+        if let Mode::Behind { ticket, .. } = &mut self.mode {
+            *ticket = None;
+        }
+    }
+
     /// The next events; at the head, the lane. A lane is joined only with a socket that has nothing else to write, that is
     /// if there is a `member`. Waits for ever where there is nothing to do. May be dropped and called again without loss.
     pub(crate) async fn next(&mut self, member: Option<&Arc<dyn Member>>) -> Result<Fed, ReadError> {
-        let Mode::Behind { position, source, .. } = &mut self.mode else {
+        let Mode::Behind { position, ticket, .. } = &mut self.mode else {
             return std::future::pending().await;
         };
         loop {
@@ -161,11 +181,10 @@ impl Feed {
             moved.as_mut().enable();
             match self.reading.topic.place(position) {
                 Place::Ended(error) => return Err(error),
-                Place::Tail(segment) => {
-                    *source = None;
-                    let due = Due::of(segment, position, self.until.as_ref());
-                    merge(position, &due.segment.next);
-                    return Ok(Fed::Events(due));
+                Place::Memory(segment) => {
+                    *ticket = None;
+                    self.what_is_left = false;
+                    return Ok(Fed::Events(Due::take(segment, position, self.until.as_ref())));
                 }
                 Place::Head | Place::Beyond if let Some(until) = &self.until => tokio::select! {
                     () = moved => {}
@@ -188,15 +207,20 @@ impl Feed {
                 }
                 Place::Beyond => moved.await,
                 Place::Past => {
-                    let source = source.get_or_insert_with(|| {
-                        let topic = self.reading.topic.name().clone();
-                        Box::new(Source::new(Arc::clone(&self.log), topic, position.clone()))
-                    });
-                    let batch = source.next().await?;
-                    let from = std::mem::replace(position, batch.next.clone());
-                    let topic = self.reading.topic.name();
-                    let segment = Segment::of(topic, from.clone(), batch, |bytes| self.counters.hold(bytes));
-                    return Ok(Fed::Events(Due::of(Arc::new(segment), &from, self.until.as_ref())));
+                    let asked = ticket.get_or_insert_with(|| self.reading.topic.ask(position));
+                    // Who asked is answered for as long as the topic is read.
+                    let Ok(answer) = asked.await else {
+                        return std::future::pending().await;
+                    };
+                    *ticket = None;
+                    match answer {
+                        Ok(segment) => {
+                            self.what_is_left = false;
+                            return Ok(Fed::Events(Due::take(segment, position, self.until.as_ref())));
+                        }
+                        Err(ReadError::Trimmed { oldest }) if self.what_is_left => merge(position, &oldest),
+                        Err(error) => return Err(error),
+                    }
                 }
             }
         }
@@ -211,6 +235,13 @@ fn merge(position: &mut Position, to: &Position) {
 }
 
 impl Due {
+    /// What a reader at this position has not seen; it moves behind.
+    fn take(segment: Arc<Segment>, position: &mut Position, until: Option<&Until>) -> Self {
+        let due = Self::of(segment, position, until);
+        merge(position, &due.segment.next);
+        due
+    }
+
     /// What a reader at this position has not seen.
     fn of(segment: Arc<Segment>, position: &Position, until: Option<&Until>) -> Self {
         let wanted = |at: &usize| until.is_none_or(|until| until.wants(&segment.entries[*at]));
@@ -220,6 +251,11 @@ impl Due {
             unseen: unseen.into_iter(),
             behind: position.clone(),
         }
+    }
+
+    /// Whether all of them were taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.unseen.len() == 0
     }
 
     /// Takes the next event, with the position behind it.
@@ -237,6 +273,7 @@ mod tests {
     use sockeye_log::{Batch, Incarnation, Record, Topic};
 
     use super::*;
+    use crate::segment::Cut;
 
     /// A segment with these records, named by partition and offset, in this order.
     fn segment(from: &Position, order: &[(u32, u64)]) -> Arc<Segment> {
@@ -264,11 +301,11 @@ mod tests {
             next.advance(*partition, offset + 1);
         }
         let records = order.iter().map(record).collect();
-        let counters = crate::Metrics::default().of("test");
         let batch = Batch { records, next };
-        Arc::new(Segment::of(&Topic::events_of("app"), from.clone(), batch, |bytes| {
-            counters.hold(bytes)
-        }))
+        let metrics = crate::Metrics::default();
+        let topic = Topic::events_of("app");
+        let mut whole = Cut::new(&topic, from.clone(), batch, usize::MAX, |bytes| metrics.hold(bytes));
+        Arc::new(whole.next().unwrap())
     }
 
     /// The places that a reader at this position gets, each with the position behind it.

@@ -16,6 +16,7 @@ use sockeye_log::Position;
 use sockeye_ws::deflate::Deflater;
 
 use crate::lane_metrics::{LaneCounters, LaneMetrics};
+use crate::metrics::Held;
 use crate::segment::Segment;
 use crate::session::{Encoder, text_frame};
 use crate::subscription::{Field, Selection};
@@ -35,7 +36,7 @@ pub(crate) struct LaneKey {
 }
 
 /// The frames of one lane from one segment, ready to be written to all of its sockets.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Frames {
     pub(crate) lane: LaneId,
     /// The topic's head before the segment.
@@ -48,6 +49,8 @@ pub(crate) struct Frames {
     pub(crate) newest: Option<Timestamp>,
     /// Of the lane's kind.
     pub(crate) counters: Arc<LaneCounters>,
+    /// Counts the bytes until they are written.
+    pub(crate) _held: Held,
 }
 
 /// The end of a frame in the joined bytes, and the record that it shows.
@@ -89,6 +92,12 @@ struct Growing {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+#[cfg(test)]
+impl LaneId {
+    /// Of no lane.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+}
 
 impl Lanes {
     /// Counts one more member on this core.
@@ -186,7 +195,7 @@ impl Lanes {
     }
 
     /// The frames of a segment, by the cores that they are for.
-    pub(crate) fn encode(&self, segment: &Segment) -> HashMap<usize, Vec<Arc<Frames>>> {
+    pub(crate) fn encode(&self, segment: &Segment, hold: impl Fn(usize) -> Held) -> HashMap<usize, Vec<Arc<Frames>>> {
         // In the order of the lanes' identities, so that a run can be repeated.
         let mut growing: BTreeMap<LaneId, Growing> = BTreeMap::new();
         let mut behind = segment.from.clone();
@@ -219,6 +228,7 @@ impl Lanes {
             let frames = Arc::new(Frames {
                 lane,
                 from: segment.from.clone(),
+                _held: hold(bytes.len()),
                 bytes: bytes.freeze(),
                 ends,
                 newest: segment.newest,
@@ -308,6 +318,8 @@ impl Frames {
             ends,
             newest: parts[0].newest,
             counters: Arc::clone(&parts[0].counters),
+            // One write at a time.
+            _held: Held::default(),
         })
     }
 }

@@ -6,14 +6,16 @@
 //! | `subscription.rs` | [`Subscription`]: what a client wants to see of a log |
 //! | `session.rs` | [`Session`], [`Encoder`]: what a dialect adds |
 //! | `topic.rs` | one topic that is read: once for all, shown to its lanes |
-//! | `segment.rs`, `tail.rs` | its batches, decoded once; the newest of them, in memory within a budget |
+//! | `segment.rs` | its batches, decoded once |
+//! | `budget.rs`, `tail.rs`, `past.rs` | segments in memory, within one budget: the newest, and what was read again |
 //! | `lanes.rs` | filtered once, encoded once |
 //! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
 //! | `wheel.rs` | the pings and deadlines of all connections of one core |
 //! | `connection.rs` | one connection: messages in, taking over from its lane, taking leave |
-//! | `feed.rs` | where its events come from: its lane, memory, or the log |
+//! | `feed.rs` | where its events come from: its lane, memory, or the past |
 //! | `until.rs` | the end of what a subscription wants |
-//! | `source.rs` | the log, read on through outages |
+//! | `source.rs`, `outage.rs` | the end of the log, read on through outages |
+//! | `catch_up.rs` | its past, read once for all who are near each other there |
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
 //! | `link.rs` | [`Link`]: what is under a connection |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
@@ -24,6 +26,8 @@
 //! Groups will have a place beside `lanes.rs`.
 
 mod acknowledged;
+mod budget;
+mod catch_up;
 mod connection;
 mod delivery;
 mod end;
@@ -32,7 +36,9 @@ mod lane_metrics;
 mod lanes;
 mod link;
 mod metrics;
+mod outage;
 mod outlet;
+mod past;
 mod pulse;
 mod segment;
 mod session;
@@ -46,10 +52,10 @@ mod until;
 mod wheel;
 
 pub use acknowledged::Acknowledged;
+pub use budget::MemoryLimits;
 pub use delivery::Delivery;
 pub use end::{Cause, End};
 pub use link::{Link, Opaque};
 pub use metrics::Metrics;
 pub use session::{Closing, Encoder, Message, Session, Verdict};
 pub use subscription::{Selection, Subscription};
-pub use tail::TailLimits;

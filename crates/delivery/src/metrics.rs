@@ -23,7 +23,9 @@ pub struct Metrics {
     stalled: Family<DialectLabel, Gauge>,
     lanes: LaneMetrics,
     tails: Gauge,
-    segments: Gauge,
+    past: Gauge,
+    past_reads: Counter,
+    held: Gauge,
 }
 
 /// The counters of one dialect, looked up once per connection.
@@ -40,7 +42,6 @@ pub(crate) struct Counters {
     pub(crate) reading: Gauge,
     /// Connections whose socket takes nothing although something waits.
     pub(crate) stalled: Gauge,
-    segments: Gauge,
 }
 
 /// One thing that a gauge counts, until it is dropped.
@@ -87,8 +88,12 @@ impl Metrics {
         registry.register("readers_stalled", help, self.stalled.clone());
         let help = "The newest events of topics, kept in memory for readers that fall behind";
         registry.register_with_unit("tail", help, Unit::Bytes, self.tails.clone());
-        let help = "Events in memory: those of the tails, and what readers that are behind have of others";
-        registry.register_with_unit("held", help, Unit::Bytes, self.segments.clone());
+        let help = "Events of the past that were read again, kept in memory for other readers that are behind";
+        registry.register_with_unit("past", help, Unit::Bytes, self.past.clone());
+        let help = "Reads of the log for readers that are behind: one serves all that are near each other";
+        registry.register("past_reads", help, self.past_reads.clone());
+        let help = "Events in memory: the newest, those of the past, those on their way there, and frames that lanes have to write";
+        registry.register_with_unit("held", help, Unit::Bytes, self.held.clone());
         self.lanes.register(registry);
         let help = "Sockets that ended: why, with which close code (0: none), and whether both sides closed";
         registry.register("closes", help, self.ends.clone());
@@ -103,7 +108,6 @@ impl Metrics {
             ignored: self.ignored.get_or_create(&label).clone(),
             reading: self.reading.get_or_create(&label).clone(),
             stalled: self.stalled.get_or_create(&label).clone(),
-            segments: self.segments.clone(),
         }
     }
 
@@ -112,14 +116,23 @@ impl Metrics {
         self.skipped.inc_by(segment.skipped);
     }
 
-    /// Bytes in the tails of all topics, now.
-    pub fn tail_bytes(&self) -> usize {
-        self.tails.get() as usize
+    /// Bytes of events that are kept in memory for readers, now: the newest of all topics, and those of the past.
+    pub fn kept_bytes(&self) -> usize {
+        (self.tails.get() + self.past.get()) as usize
     }
 
-    /// Bytes of all events in memory, now: in tails and on their way to readers that are behind.
+    /// Bytes of all events in memory, now: what is kept, what is on its way there, and frames that lanes have to write.
     pub fn held_bytes(&self) -> usize {
-        self.segments.get() as usize
+        self.held.get() as usize
+    }
+
+    /// Reads of the log for readers that are behind, so far.
+    pub fn past_reads(&self) -> u64 {
+        self.past_reads.get()
+    }
+
+    pub(crate) fn past_read(&self) {
+        self.past_reads.inc();
     }
 
     /// Shows what the tails hold.
@@ -127,9 +140,14 @@ impl Metrics {
         self.tails.clone()
     }
 
+    /// Shows what is kept of the past.
+    pub(crate) fn past(&self) -> Gauge {
+        self.past.clone()
+    }
+
     /// Counts events in memory until the answer is dropped.
     pub(crate) fn hold(&self, bytes: usize) -> Held {
-        Held::count(&self.segments, bytes)
+        Held::count(&self.held, bytes)
     }
 
     /// What lanes count.
@@ -159,11 +177,6 @@ impl Counters {
     pub(crate) fn behind(&self) -> Open {
         Open::count(&self.reading)
     }
-
-    /// Counts events in memory until the answer is dropped.
-    pub(crate) fn hold(&self, bytes: usize) -> Held {
-        Held::count(&self.segments, bytes)
-    }
 }
 
 impl Open {
@@ -183,6 +196,14 @@ impl Held {
     fn count(gauge: &Gauge, bytes: usize) -> Self {
         let (gauge, bytes) = (gauge.clone(), bytes as i64);
         gauge.inc_by(bytes);
+        Self { gauge, bytes }
+    }
+
+    /// Takes some of the bytes out, to be dropped by themselves.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = (bytes as i64).min(self.bytes);
+        self.bytes -= bytes;
+        let gauge = self.gauge.clone();
         Self { gauge, bytes }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::budget::MemoryLimits;
 use crate::lane_metrics::LaneMetrics;
 use crate::lanes::{Frames, LaneId};
 use crate::outlet::Member;
@@ -19,15 +20,25 @@ pub(crate) struct Shard {
     /// What is counted of lanes.
     pub(crate) metrics: LaneMetrics,
     orders: mpsc::Sender<Order>,
+    /// Bytes of frames that may still wait there.
+    bytes: Arc<Semaphore>,
+    /// Of these, what one segment's frames are given before it is known how many there are.
+    share: u32,
     gone: Arc<Gone>,
+}
+
+/// Room for one segment's frames.
+pub(crate) struct Room {
+    order: mpsc::OwnedPermit<Order>,
+    bytes: OwnedSemaphorePermit,
 }
 
 /// What a shard is told.
 pub(crate) enum Order {
     /// From now on the frames of this lane are for this member too.
     Join(LaneId, Arc<dyn Member>),
-    /// What a segment has for the lanes of this core.
-    Write(Vec<Arc<Frames>>),
+    /// What a segment has for the lanes of this core, and the room that it takes until it is written.
+    Write(Vec<Arc<Frames>>, OwnedSemaphorePermit),
     /// The topic of these lanes cannot be read on from here.
     End(Vec<LaneId>, ReadError, Position),
 }
@@ -48,8 +59,14 @@ struct Members {
 
 impl Shard {
     /// A shard, and the task that has to run on its core. The task ends when the last way to it is dropped.
-    pub(crate) fn new(core: usize, metrics: LaneMetrics) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (orders, queue) = mpsc::channel(limits::SHARD_ORDERS);
+    pub(crate) fn new(
+        core: usize,
+        limits: MemoryLimits,
+        metrics: LaneMetrics,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (orders, queue) = mpsc::channel(limits.orders);
+        let bytes = u32::try_from(limits.order_bytes).unwrap_or(u32::MAX);
+        let share = bytes / limits::SHARD_SHARES;
         let gone = Arc::new(Gone::default());
         let members = Members { lanes: HashMap::new() };
         // Writing to many sockets is what the task is for: it yields by itself.
@@ -58,9 +75,18 @@ impl Shard {
             core,
             metrics,
             orders,
+            bytes: Arc::new(Semaphore::new(bytes as usize)),
+            share,
             gone,
         };
         (shard, task)
+    }
+
+    /// Waits for room for a segment's frames: those who wait have it by turns, whatever they bring.
+    pub(crate) async fn room(&self) -> Option<Room> {
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.share).await.ok()?;
+        let order = self.reserve().await?;
+        Some(Room { order, bytes })
     }
 
     /// Waits for room for one order.
@@ -75,6 +101,24 @@ impl Shard {
             lanes.push(lane);
             self.gone.news.notify_one();
         }
+    }
+}
+
+impl Room {
+    /// Gives the frames of a segment to the shard. More than was expected go, too: there are never more such orders than
+    /// [`limits::SHARD_SHARES`].
+    pub(crate) fn write(mut self, frames: Vec<Arc<Frames>>) {
+        let bytes: usize = frames.iter().map(|frames| frames.bytes.len()).sum();
+        let room = self.bytes.num_permits();
+        let all = Arc::clone(self.bytes.semaphore());
+        if bytes <= room {
+            drop(self.bytes.split(room - bytes));
+        } else if let Ok(more) = u32::try_from(bytes - room)
+            && let Ok(more) = all.try_acquire_many_owned(more)
+        {
+            self.bytes.merge(more);
+        }
+        self.order.send(Order::Write(frames, self.bytes));
     }
 }
 
@@ -104,9 +148,11 @@ impl Members {
     async fn carry_out(&mut self, orders: &mut Vec<Order>) {
         // In the order of the lanes' identities, so that a run can be repeated.
         let mut due: BTreeMap<LaneId, Vec<Arc<Frames>>> = BTreeMap::new();
+        let mut rooms = Vec::new();
         for order in orders.drain(..) {
             match order {
-                Order::Write(all) => {
+                Order::Write(all, room) => {
+                    rooms.push(room);
                     for frames in all {
                         due.entry(frames.lane).or_default().push(frames);
                     }
@@ -191,4 +237,54 @@ fn parts_of_one_write(parts: &[Arc<Frames>]) -> impl Iterator<Item = &[Arc<Frame
         rest = after;
         Some(one)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use sockeye_log::Incarnation;
+    use tokio::task::unconstrained;
+
+    use super::*;
+    use crate::lanes::LaneKey;
+    use crate::metrics::Held;
+    use crate::{Metrics, Selection};
+
+    fn frames(bytes: usize) -> Vec<Arc<Frames>> {
+        vec![Arc::new(Frames {
+            lane: LaneId::NONE,
+            from: Position::new(Incarnation(1), []),
+            bytes: Bytes::from(vec![0; bytes]),
+            ends: Vec::new(),
+            newest: None,
+            counters: Metrics::default().lanes().of(&LaneKey {
+                selection: Selection::default(),
+                form: "none",
+                deflate: false,
+            }),
+            _held: Held::default(),
+        })]
+    }
+
+    /// Bytes bound what waits: many small segments, or few large ones, and never more than so many that are too large.
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes() {
+        let limits = MemoryLimits {
+            order_bytes: limits::SHARD_SHARES as usize * 100,
+            ..MemoryLimits::default()
+        };
+        for (bytes, most) in [(10, 151), (100, 16), (200, 8), (1_000_000, 16)] {
+            let (shard, task) = Shard::new(0, limits, Metrics::default().lanes());
+            let mut orders = 0;
+            while let Some(Some(room)) = unconstrained(shard.room()).now_or_never() {
+                room.write(frames(bytes));
+                orders += 1;
+            }
+            assert_eq!(orders, most, "of {bytes} bytes");
+            let task = tokio::spawn(task);
+            assert!(shard.room().await.is_some(), "there is room when they are written");
+            task.abort();
+        }
+    }
 }

@@ -1,12 +1,13 @@
-//! The log of one subscription, read on through outages.
+//! The end of one topic, read on through outages.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sockeye_limits as limits;
 use sockeye_log::{Batch, Follow, Log, Position, ReadError, Topic, Unavailable};
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::outage::Outage;
 
 /// Reads a topic from a position on, without gap and without end. While the log is not available it tries again, with
 /// growing pauses, for [`limits::LOG_OUTAGE`].
@@ -18,10 +19,7 @@ pub(crate) struct Source {
     /// Behind the last record given.
     position: Position,
     state: State,
-    /// The pause after the next failure.
-    pause: Duration,
-    /// Since when nothing proves that the log can be read.
-    failing: Option<Instant>,
+    outage: Outage,
 }
 
 enum State {
@@ -31,20 +29,27 @@ enum State {
 }
 
 /// Kept while it lasts: asked anew each time, a slow engine would never answer.
-type Opening = Pin<Box<dyn Future<Output = Result<Box<dyn Follow>, ReadError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Opened, ReadError>> + Send>>;
+
+struct Opened {
+    reader: Box<dyn Follow>,
+    /// The log has said that there is nothing to read: nothing else would tell that it is there again.
+    is_quiet: bool,
+}
 
 // ----------------------------------------------------------------------------------------------
 
 impl Source {
     pub(crate) fn new(log: Arc<dyn Log>, topic: Topic, position: Position) -> Self {
-        Self {
-            state: open(log.clone(), topic.clone(), position.clone()),
+        let mut source = Self {
             log,
             topic,
             position,
-            pause: limits::LOG_RETRY_FIRST,
-            failing: None,
-        }
+            state: State::Pausing { until: Instant::now() },
+            outage: Outage::none(),
+        };
+        source.state = source.open();
+        source
     }
 
     /// Behind the last record given.
@@ -59,33 +64,33 @@ impl Source {
     pub(crate) async fn next(&mut self) -> Result<Batch, ReadError> {
         loop {
             match &mut self.state {
-                State::Opening(opening) => {
-                    let deadline = *self.failing.get_or_insert_with(Instant::now) + limits::LOG_OUTAGE;
-                    match timeout_at(deadline, opening).await {
-                        Ok(Ok(reader)) => {
-                            let since = Instant::now();
-                            self.state = State::Following { reader, since };
+                State::Opening(opening) => match timeout_at(self.outage.deadline(), opening).await {
+                    Ok(Ok(Opened { reader, is_quiet })) => {
+                        if is_quiet {
+                            self.outage.over();
                         }
-                        Ok(Err(error)) => self.failed(error)?,
-                        Err(_elapsed) => return Err(Unavailable("no answer".to_owned()).into()),
+                        let since = Instant::now();
+                        self.state = State::Following { reader, since };
                     }
-                }
+                    Ok(Err(error)) => self.failed(error)?,
+                    Err(_elapsed) => return Err(Unavailable("no answer".to_owned()).into()),
+                },
                 State::Following { reader, since } => match reader.next().await {
                     Ok(batch) => {
-                        self.recovered();
+                        self.outage.over();
                         self.position = batch.next.clone();
                         return Ok(batch);
                     }
                     Err(error) => {
                         if since.elapsed() > limits::LOG_RETRY_MOST {
-                            self.recovered();
+                            self.outage.over();
                         }
                         self.failed(error)?;
                     }
                 },
                 State::Pausing { until } => {
                     sleep_until(*until).await;
-                    self.state = open(self.log.clone(), self.topic.clone(), self.position.clone());
+                    self.state = self.open();
                 }
             }
         }
@@ -93,28 +98,18 @@ impl Source {
 
     /// Takes an outage; gives back what is none, or has lasted too long.
     fn failed(&mut self, error: ReadError) -> Result<(), ReadError> {
-        let ReadError::Unavailable(unavailable) = &error else {
-            return Err(error);
-        };
-        let now = Instant::now();
-        let since = *self.failing.get_or_insert(now);
-        if now + self.pause > since + limits::LOG_OUTAGE {
-            return Err(error);
-        }
-        tracing::debug!(topic = %self.topic, %unavailable, pause = ?self.pause, "the log is not available, trying again");
-        self.state = State::Pausing {
-            until: now + self.pause,
-        };
-        self.pause = (self.pause * 2).min(limits::LOG_RETRY_MOST);
+        let until = self.outage.failed(&self.topic, error)?;
+        self.state = State::Pausing { until };
         Ok(())
     }
 
-    fn recovered(&mut self) {
-        self.failing = None;
-        self.pause = limits::LOG_RETRY_FIRST;
+    fn open(&self) -> State {
+        let (log, topic, position) = (self.log.clone(), self.topic.clone(), self.position.clone());
+        let was_out = self.outage.is_on();
+        State::Opening(Box::pin(async move {
+            let reader = log.follow(&topic, &position).await?;
+            let is_quiet = was_out && position.is_at_or_behind(&log.span(&topic).await?.end);
+            Ok(Opened { reader, is_quiet })
+        }))
     }
-}
-
-fn open(log: Arc<dyn Log>, topic: Topic, position: Position) -> State {
-    State::Opening(Box::pin(async move { log.follow(&topic, &position).await }))
 }

@@ -16,6 +16,9 @@ pub struct Subscription {
     pub start: Position,
     /// The end of the topic, taken at that time: who reads the past alone must not hold up those who are live.
     pub end: Position,
+    /// Whether the start is where the log begins, or a time, and not a place that the client has: what retention removes before
+    /// reading begins is not missed.
+    pub what_is_left: bool,
     /// Only events that were appended before this time; then the connection ends.
     pub until: Option<Timestamp>,
 }

@@ -1,28 +1,34 @@
 //! One topic that has live readers: read once, shown to all lanes, kept in memory as far as the budget goes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sockeye_limits as limits;
-use sockeye_log::{Position, ReadError, Topic};
+use sockeye_log::{Batch, Position, ReadError, Topic};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+use crate::budget::{Budget, Memory};
+use crate::catch_up::{CatchUp, Means, Ticket};
 use crate::lanes::{LaneId, LaneKey, Lanes};
 use crate::metrics::Metrics;
 use crate::outlet::Member;
-use crate::segment::Segment;
+use crate::segment::{Cut, Segment};
 use crate::session::Encoder;
-use crate::shard::{Order, Shard};
+use crate::shard::{Order, Room, Shard};
 use crate::source::Source;
-use crate::tail::{Budget, Tail};
 
 /// A topic and who reads it.
 pub(crate) struct LiveTopic {
     name: Topic,
     state: Mutex<State>,
+    /// Its newest segments, and what was read of the past.
+    memory: Memory,
+    /// Most bytes of one segment.
+    segment_bytes: usize,
+    /// Who is in the past.
+    past: CatchUp,
     /// Told when the last reader has left.
     unused: Notify,
     /// Told when the head has moved.
@@ -32,7 +38,6 @@ pub(crate) struct LiveTopic {
 struct State {
     /// Behind the newest segment that was shown to the lanes.
     head: Position,
-    tail: Tail,
     lanes: Lanes,
     /// The cores that have, or had, members.
     shards: HashMap<usize, Shard>,
@@ -45,12 +50,12 @@ struct State {
 /// Where a reader of a topic stands.
 pub(crate) enum Place {
     /// In memory: here it goes on.
-    Tail(Arc<Segment>),
+    Memory(Arc<Segment>),
     /// At the head: it can join its lane.
     Head,
     /// Beyond the head, which has not been shown what is already appended.
     Beyond,
-    /// Before the oldest segment in memory.
+    /// Before the head, and not in memory.
     Past,
     /// Nothing more comes.
     Ended(ReadError),
@@ -77,7 +82,6 @@ impl LiveTopic {
     pub(crate) fn new(name: Topic, head: Position, budget: Arc<Budget>) -> Self {
         let state = State {
             head,
-            tail: Tail::new(budget),
             lanes: Lanes::default(),
             shards: HashMap::new(),
             readers: 0,
@@ -86,6 +90,9 @@ impl LiveTopic {
         Self {
             name,
             state: Mutex::new(state),
+            segment_bytes: budget.limits().segment_bytes,
+            memory: Memory::new(budget),
+            past: CatchUp::default(),
             unused: Notify::new(),
             moved: Notify::new(),
         }
@@ -113,12 +120,17 @@ impl LiveTopic {
         if let Some(error) = &state.ended {
             return Place::Ended(error.clone());
         }
-        match state.tail.after(position) {
-            Some(segment) => Place::Tail(Arc::clone(segment)),
+        match self.memory.after(position) {
+            Some(segment) => Place::Memory(segment),
             None if state.is_head(position) => Place::Head,
             None if position.is_at_or_behind(&state.head) => Place::Beyond,
             None => Place::Past,
         }
+    }
+
+    /// Asks for what follows a position in the past.
+    pub(crate) fn ask(&self, position: &Position) -> Ticket {
+        self.past.ask(position)
     }
 
     /// Waits until the head moves, from when it is enabled.
@@ -153,13 +165,19 @@ impl LiveTopic {
         })
     }
 
-    /// Shows all that is appended to the lanes, until nothing more can be read or nobody has read for a while.
-    pub(crate) async fn run(self: Arc<Self>, mut source: Source, metrics: Metrics) {
-        for count in 1_u64.. {
-            // A log that always has more must not keep the core to itself.
-            if count % u64::from(limits::BATCHES_PER_TURN) == 0 {
-                tokio::task::yield_now().await;
-            }
+    /// Shows all that is appended to the lanes, and reads for those who are in the past, until nothing more can be read or
+    /// nobody has read for a while.
+    pub(crate) async fn run(self: Arc<Self>, source: Source, means: Means) {
+        tokio::select! {
+            biased;
+            () = self.follow(source, &means.metrics) => {}
+            never = self.past.run(&self.name, &self.memory, self.segment_bytes, &means) => match never {},
+        }
+    }
+
+    async fn follow(&self, mut source: Source, metrics: &Metrics) {
+        let mut shown: u32 = 0;
+        loop {
             let from = source.position().clone();
             let batch = tokio::select! {
                 biased;
@@ -167,11 +185,7 @@ impl LiveTopic {
                 () = self.deserted() => return,
             };
             match batch {
-                Ok(batch) => {
-                    let segment = Segment::of(&self.name, from, batch, |bytes| metrics.hold(bytes));
-                    metrics.segment(&segment);
-                    self.show(Arc::new(segment)).await;
-                }
+                Ok(batch) => self.show_all(from, batch, &mut shown, metrics).await,
                 Err(error) => {
                     self.end(error).await;
                     return;
@@ -180,30 +194,49 @@ impl LiveTopic {
         }
     }
 
-    async fn show(&self, segment: Arc<Segment>) {
-        let mut rooms = HashMap::new();
+    async fn show_all(&self, from: Position, batch: Batch, shown: &mut u32, metrics: &Metrics) {
+        let segments = Cut::new(&self.name, from, batch, self.segment_bytes, |bytes| metrics.hold(bytes));
+        for segment in segments {
+            metrics.segment(&segment);
+            self.show(Arc::new(segment), metrics).await;
+            *shown += 1;
+            // A log that always has more must not keep the core to itself.
+            if *shown == limits::BATCHES_PER_TURN {
+                *shown = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn show(&self, segment: Arc<Segment>, metrics: &Metrics) {
         loop {
             // Room is made before the lock is taken, which nobody holds while waiting.
-            for shard in self.shards_in_use() {
-                if let Entry::Vacant(room) = rooms.entry(shard.core) {
-                    room.insert(shard.reserve().await);
-                }
-            }
+            let mut rooms = self.rooms().await;
             let mut state = self.lock();
             if state.lanes.cores().any(|core| !rooms.contains_key(&core)) {
                 continue;
             }
-            for (core, frames) in state.lanes.encode(&segment) {
+            for (core, frames) in state.lanes.encode(&segment, |bytes| metrics.hold(bytes)) {
                 if let Some(Some(room)) = rooms.remove(&core) {
-                    room.send(Order::Write(frames));
+                    room.write(frames);
                 }
             }
             state.head = segment.next.clone();
-            state.tail.push(segment);
+            self.memory.show(segment);
             drop(state);
             self.moved.notify_waiters();
             return;
         }
+    }
+
+    /// Room in the shards of all cores that have members. Topics wait for shards in one order, so that none waits for another
+    /// that waits for it.
+    async fn rooms(&self) -> HashMap<usize, Option<Room>> {
+        let mut rooms = HashMap::new();
+        for shard in self.shards_in_use() {
+            rooms.insert(shard.core, shard.room().await);
+        }
+        rooms
     }
 
     async fn end(&self, error: ReadError) {
@@ -213,6 +246,7 @@ impl LiveTopic {
             (state.head.clone(), state.lanes.by_core())
         };
         self.moved.notify_waiters();
+        self.past.end(&error);
         for (core, lanes) in ended {
             let shard = self.lock().shards.get(&core).cloned();
             if let Some(shard) = shard
@@ -225,11 +259,10 @@ impl LiveTopic {
 
     fn shards_in_use(&self) -> Vec<Shard> {
         let state = self.lock();
-        state
-            .lanes
-            .cores()
-            .filter_map(|core| state.shards.get(&core).cloned())
-            .collect()
+        let shards = state.lanes.cores().filter_map(|core| state.shards.get(&core));
+        let mut shards: Vec<_> = shards.cloned().collect();
+        shards.sort_unstable_by_key(|shard| shard.core);
+        shards
     }
 
     /// Waits until nobody has read for [`limits::TOPIC_LINGER`], and lets nobody begin any more.

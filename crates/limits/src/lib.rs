@@ -82,14 +82,27 @@ pub const SEND_BUFFER: usize = 256 * KIB;
 pub const WS_READ_BUFFER: usize = 4 * KIB;
 /// Orders that wait for the shard of a core; who gives more waits.
 pub const SHARD_ORDERS: usize = 256;
+/// Bytes of frames in these orders: as much as one topic keeps in memory.
+pub const SHARD_ORDER_BYTES: usize = 16 * MIB;
+/// Parts of that of which one has to be free before a segment is encoded, for what its frames will take is not known before.
+/// A part is four segments; the frames of one that many lanes want may take more, but never those of more than so many.
+pub const SHARD_SHARES: u32 = 16;
 /// Sockets that a lane writes to before others have their turn: about 0.3 ms.
 pub const WRITES_PER_TURN: usize = 64;
-/// Memory for the newest events of all topics together, so that slow and returning readers need no engine.
+/// Memory for events of all topics together: the newest, so that slow and returning readers need no engine, and what was read
+/// of the past, so that those who are behind together read it once. When it is full, who has most of it gives.
 pub const TAIL_BYTES: usize = 64 * MIB;
-/// Of that for one topic: one application leaves room for the others.
+/// Of that for the newest events of one topic, and as much for its past: one application leaves room for the others.
 pub const TAIL_BYTES_PER_TOPIC: usize = 16 * MIB;
-/// Batches of one topic in memory: bounds the small ones, whose bytes count little.
+/// Segments of one topic in memory, of either kind: bounds the small ones, whose bytes count little.
 pub const TAIL_SEGMENTS: usize = 16 * KIB;
+/// Bytes of records in one segment, which is what is read of the past at once, and encoded and kept as a whole: a slow reader
+/// whose segment was given up while it wrote a chunk of it reads at most four times what it takes.
+pub const SEGMENT_BYTES: usize = 256 * KIB;
+/// Reads of the past at a time, by turns of the topics that have readers there: as many as engines have threads for.
+pub const CATCH_UP_READS: usize = 4;
+/// One such read may take this long before the next topic has its turn; it is tried again.
+pub const CATCH_UP_READ: Duration = Duration::from_secs(10);
 /// A topic that nobody reads is kept for clients that come back after an interruption.
 pub const TOPIC_LINGER: Duration = Duration::from_mins(1);
 

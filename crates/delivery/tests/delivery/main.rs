@@ -4,6 +4,7 @@
 
 mod life;
 mod numbers;
+mod past;
 mod replay;
 mod stream;
 mod trouble;

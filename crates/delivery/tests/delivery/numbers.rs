@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_delivery::Selection;
+use sockeye_delivery::{Selection, Subscription};
 use sockeye_event::{Event, Headers, binary};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use crate::world::{CLOSE, TEXT, World, frame, subscription};
+use crate::world::{CLOSE, TEXT, World, frame, position, subscription};
 
 /// Large enough to be compressed.
 const PAYLOAD: usize = 500;
@@ -57,11 +57,26 @@ fn sum(text: &str, family: &str, part: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn no_number_stays_0_when_everything_happens() {
     let world = World::new();
+    // One reads the past, and goes.
+    world.log.append_raw([event()]);
+    let from_the_past = Subscription {
+        end: position(1),
+        ..subscription(Selection::default())
+    };
+    let (mut past, gone) = world.open(1000, from_the_past, |io| io);
+    past.read_exact(&mut [0; PAYLOAD]).await.unwrap();
+    drop(past);
+    gone.await.unwrap();
     let mut open = Vec::new();
     for (_, selection) in kinds() {
         for deflate in [false, true] {
             let (client, server) = tokio::io::duplex(EVENTS * PAYLOAD * 2);
-            world.serve_with(server, subscription(selection.clone()), deflate);
+            let live = Subscription {
+                start: position(1),
+                end: position(1),
+                ..subscription(selection.clone())
+            };
+            world.serve_with(server, live, deflate);
             open.push(client);
         }
     }

@@ -268,3 +268,40 @@ async fn an_outage_that_does_not_end_ends_the_stream() {
     assert!(futures_util::StreamExt::next(&mut client).await.is_none());
     assert_eq!(end.await.unwrap().cause, Cause::Outage);
 }
+
+/// A regression: what a quiet log was out of reach before it was back for a moment counted for the next outage, too.
+#[tokio::test(start_paused = true)]
+async fn an_outage_begins_anew_after_a_quiet_moment() {
+    let world = World::new();
+    world.log.append("a", numbers(3));
+    let (mut client, end) = world.client().await;
+    expect(&mut client, 0..3).await;
+    for _ in 0..3 {
+        world.log.unavailable();
+        let since = Instant::now();
+        while since.elapsed() < limits::LOG_OUTAGE * 9 / 10 {
+            assert!(
+                futures_util::StreamExt::next(&mut client)
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .is_ping()
+            );
+        }
+        let opened = world.log.opened();
+        world.log.fail(None);
+        // Asked again, and for a moment there.
+        while world.log.opened() == opened {
+            assert!(
+                futures_util::StreamExt::next(&mut client)
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .is_ping()
+            );
+        }
+    }
+    assert!(!end.is_finished());
+    world.log.append("a", ["3".to_owned()]);
+    expect(&mut client, 3..4).await;
+}

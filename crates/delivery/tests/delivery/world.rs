@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use sockeye_delivery::{
-    Closing, Delivery, Encoder, End, Link, Message, Metrics, Selection, Session, Subscription, Verdict,
+    Closing, Delivery, Encoder, End, Link, MemoryLimits, Message, Metrics, Selection, Session, Subscription, Verdict,
 };
 use sockeye_event::{Event, Headers, binary};
 use sockeye_log::{
@@ -56,6 +56,10 @@ struct State {
     opened: usize,
     /// Records that were given to readers.
     given: usize,
+    /// Reads of the past.
+    reads: usize,
+    /// What is before this offset was removed.
+    trimmed: u64,
 }
 
 struct Reader {
@@ -72,6 +76,11 @@ struct PlainFrames;
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(MemoryLimits::default())
+    }
+
+    /// With so much memory for events.
+    pub(crate) fn with(limits: MemoryLimits) -> Self {
         let log = Memory {
             state: Arc::default(),
             changed: watch::Sender::new(()),
@@ -82,7 +91,7 @@ impl World {
         let delivery = Delivery::new(Arc::new(log.clone()), metrics, TaskTracker::new(), stop.clone());
         Self {
             log,
-            delivery: Arc::new(delivery),
+            delivery: Arc::new(delivery.with_memory(limits)),
             stop,
             registry,
         }
@@ -198,6 +207,15 @@ impl Memory {
         self.state.lock().unwrap().opened
     }
 
+    pub(crate) fn reads(&self) -> usize {
+        self.state.lock().unwrap().reads
+    }
+
+    /// Removes what is before this offset.
+    pub(crate) fn trim(&self, before: u64) {
+        self.state.lock().unwrap().trimmed = before;
+    }
+
     pub(crate) fn given(&self) -> usize {
         self.state.lock().unwrap().given
     }
@@ -226,7 +244,14 @@ impl Log for Memory {
         unreachable!("delivery only follows")
     }
     async fn span(&self, _: &Topic) -> Result<Span, ReadError> {
-        unreachable!("delivery only follows")
+        let state = self.state.lock().unwrap();
+        match &state.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(Span {
+                oldest: position(state.trimmed),
+                end: position(state.records.len() as u64),
+            }),
+        }
     }
     async fn position_at(&self, _: &Topic, time: Timestamp) -> Result<Position, ReadError> {
         let state = self.state.lock().unwrap();
@@ -235,8 +260,12 @@ impl Log for Memory {
             None => Ok(position((state.records.len() as u64).min(time.as_second() as u64))),
         }
     }
-    async fn read(&self, _: &Topic, _: &Position, _: ReadLimit) -> Result<Batch, ReadError> {
-        unreachable!("delivery only follows")
+    /// At most ten records, a moment later.
+    async fn read(&self, _: &Topic, from: &Position, _: ReadLimit) -> Result<Batch, ReadError> {
+        tokio::task::yield_now().await;
+        let mut state = self.state.lock().unwrap();
+        state.reads += 1;
+        state.take(from.offset(0))
     }
     async fn trim(&self, _: &Topic, _: &Position) -> Result<Position, ReadError> {
         unreachable!("delivery only follows")
@@ -260,13 +289,29 @@ impl Follow for Reader {
 }
 
 impl Reader {
-    /// At most ten records.
     fn take(&mut self) -> Option<Result<Batch, ReadError>> {
-        let mut state = self.log.state.lock().unwrap();
-        if let Some(failure) = &state.failure {
-            return Some(Err(failure.clone()));
+        let batch = self.log.state.lock().unwrap().take(self.next);
+        if let Ok(Batch { records, next }) = &batch {
+            self.next = next.offset(0);
+            if records.is_empty() {
+                return None;
+            }
         }
-        let there = (self.next..).zip(&state.records[self.next as usize..]).take(10);
+        Some(batch)
+    }
+}
+
+impl State {
+    /// At most ten records.
+    fn take(&mut self, from: u64) -> Result<Batch, ReadError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        if from < self.trimmed {
+            let oldest = position(self.trimmed);
+            return Err(ReadError::Trimmed { oldest });
+        }
+        let there = (from..).zip(&self.records[from as usize..]).take(10);
         let records: Vec<_> = there
             .map(|(offset, (headers, payload))| Record {
                 partition: 0,
@@ -276,10 +321,9 @@ impl Reader {
                 payload: payload.clone(),
             })
             .collect();
-        state.given += records.len();
-        self.next += records.len() as u64;
-        let next = position(self.next);
-        (!records.is_empty()).then_some(Ok(Batch { records, next }))
+        self.given += records.len();
+        let next = position(from + records.len() as u64);
+        Ok(Batch { records, next })
     }
 }
 
@@ -319,6 +363,7 @@ pub(crate) fn subscription(selection: Selection) -> Subscription {
         selection,
         start: position(0),
         end: position(0),
+        what_is_left: false,
         until: None,
     }
 }

@@ -66,10 +66,10 @@ impl Client {
         let span = self.world.log.lock().span(&topic)?;
         // 410: what was read last is gone.
         from = from.filter(|from| from.incarnation() == span.end.incarnation() && from.is_at_or_behind(&span.oldest));
-        let start = match from {
-            Some(from) if random.percent(80) => from,
-            _ if random.percent(30) => span.oldest,
-            _ => span.end.clone(),
+        let (start, what_is_left) = match from {
+            Some(from) if random.percent(80) => (from, false),
+            _ if random.percent(30) => (span.oldest, random.percent(80)),
+            _ => (span.end.clone(), false),
         };
         let is_live = start == span.end;
         let form = random.pick(&[Form::Plain, Form::Plain, Form::Cursor]);
@@ -116,6 +116,7 @@ impl Client {
             selection: pick.selection(),
             start: start.clone(),
             end: span.end.clone(),
+            what_is_left,
             until: None,
         };
         let server = self.world.server();
@@ -129,7 +130,7 @@ impl Client {
             };
             let _ = tell.send(end);
         });
-        let expected = Expected::new(topic, pick, form, start, is_live);
+        let expected = Expected::new(topic, pick, form, start, is_live, what_is_left);
         Some(Visit::new(
             self.number,
             &self.world,

@@ -1,5 +1,6 @@
 //! What a client has to see, by what the log held.
 
+use std::collections::BTreeSet;
 use std::str;
 use std::time::Duration;
 
@@ -30,11 +31,11 @@ pub(crate) struct Expected {
     pub(crate) cursor: Option<Position>,
     /// It began at the end of the log.
     pub(crate) is_live: bool,
+    /// Partitions of which nothing was received yet, if what retention removed of them meanwhile is not missed.
+    left: BTreeSet<u32>,
     pub(crate) began: Instant,
 }
 
-/// Within this time an event is with a client that reads, if nothing is wrong: a few answers of the log.
-const PROMPT: Duration = Duration::from_millis(500);
 /// After an outage a log is asked again within this time.
 const RECOVERED: Duration = Duration::from_secs(6);
 
@@ -70,8 +71,17 @@ impl Pick {
 }
 
 impl Expected {
-    pub(crate) fn new(topic: Topic, pick: Pick, form: Form, start: Position, is_live: bool) -> Self {
+    pub(crate) fn new(
+        topic: Topic,
+        pick: Pick,
+        form: Form,
+        start: Position,
+        is_live: bool,
+        what_is_left: bool,
+    ) -> Self {
+        let partitions = start.offsets().iter().map(|(partition, _)| *partition);
         Self {
+            left: partitions.filter(|_| what_is_left).collect(),
             topic,
             pick,
             form,
@@ -83,8 +93,8 @@ impl Expected {
     }
 
     /// Takes an event that was received: it has to be the next one of its partition. `prompt`: the client has always read
-    /// at once, and so has to have it soon.
-    pub(crate) fn receive(&mut self, log: &State, payload: &[u8], prompt: bool) {
+    /// at once, and so has to have it within so much time.
+    pub(crate) fn receive(&mut self, log: &State, payload: &[u8], prompt: Option<Duration>) {
         let (cursor, payload) = match self.form {
             Form::Plain => (None, payload),
             Form::Cursor => {
@@ -104,7 +114,9 @@ impl Expected {
         let first = records.partition_point(|record| record.offset < next);
         let due = records[first..]
             .iter()
-            .find(|record| self.pick.wants(record))
+            .find(|record| {
+                self.pick.wants(record) && (record.offset == offset || !self.may_lack(log, partition, record))
+            })
             .expect("wanted");
         assert_eq!(
             due.offset, offset,
@@ -112,16 +124,26 @@ impl Expected {
         );
         assert_eq!(due.payload.as_deref(), Some(payload), "it is as it was appended");
         self.seen.advance(partition, offset + 1);
+        self.left.remove(&partition);
         if let Some(cursor) = cursor {
             self.cursor = Some(self.check_cursor(log, cursor));
         }
 
         let topic = &log.topics[&self.topic];
         let calm = !topic.down && due.at > topic.trouble + RECOVERED && due.at >= self.began;
-        if prompt && self.is_live && calm {
+        if let Some(prompt) = prompt
+            && self.is_live
+            && calm
+        {
             let took = due.at.elapsed();
-            assert!(took <= PROMPT, "{partition}:{offset} took {took:?}");
+            assert!(took <= prompt, "{partition}:{offset} took {took:?}");
         }
+    }
+
+    /// Whether the record was removed, maybe before reading began.
+    fn may_lack(&self, log: &State, partition: u32, record: &Stored) -> bool {
+        let history = &log.histories[&self.seen.incarnation().0];
+        self.left.contains(&partition) && record.offset < history.partitions[partition as usize].trimmed
     }
 
     /// Whoever reads on from a cursor misses nothing and sees nothing twice.
@@ -136,10 +158,9 @@ impl Expected {
         for (number, partition) in (0..).zip(&log.histories[&incarnation.0].partitions) {
             let (seen, cursor) = (self.seen.offset(number), cursor.offset(number));
             let between = seen.min(cursor)..seen.max(cursor);
-            let wrong = partition
-                .records
-                .iter()
-                .find(|record| between.contains(&record.offset) && self.pick.wants(record));
+            let wrong = partition.records.iter().find(|record| {
+                between.contains(&record.offset) && self.pick.wants(record) && !self.may_lack(log, number, record)
+            });
             assert!(wrong.is_none(), "the cursor says {number}:{cursor}, seen is {seen}");
         }
         cursor
@@ -153,7 +174,7 @@ impl Expected {
             let missed = partition
                 .records
                 .iter()
-                .find(|record| record.offset >= next && self.pick.wants(record));
+                .find(|record| record.offset >= next && self.pick.wants(record) && !self.may_lack(log, number, record));
             if let Some(missed) = missed {
                 panic!("{number}:{} is missed: {next} is next", missed.offset);
             }

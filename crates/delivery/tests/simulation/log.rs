@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) histories: BTreeMap<u64, History>,
     /// Batches that were given to readers.
     pub(crate) given: u64,
+    /// Those of them that were read of the past.
+    pub(crate) reads: u64,
     /// Bytes of the largest of them.
     pub(crate) largest: usize,
     /// Whether an answer may take its time.
@@ -45,6 +47,8 @@ pub(crate) struct SimTopic {
     pub(crate) down: bool,
     /// When it was last not as it should be.
     pub(crate) trouble: Instant,
+    /// When its outage began; one that is over for less than it takes to try again goes on.
+    since: Instant,
     /// Its longest outage.
     longest: Duration,
 }
@@ -88,6 +92,9 @@ struct Reader {
     ready: Option<Instant>,
 }
 
+/// Within this time after an outage a server has asked again, and has been answered.
+const RETRIED: Duration = Duration::from_secs(6);
+
 pub(crate) const CHANNELS: [&str; 3] = ["a", "b", "state"];
 pub(crate) const DEVICES: [&str; 4] = ["d0", "d1", "d2", "d3"];
 pub(crate) const TYPES: [&str; 2] = ["io.drogue.event.v1", "io.drogue.connection.v1"];
@@ -100,6 +107,7 @@ impl SimLog {
             topics: BTreeMap::new(),
             histories: BTreeMap::new(),
             given: 0,
+            reads: 0,
             largest: 0,
             hesitates: true,
             random: random.split(),
@@ -115,6 +123,33 @@ impl SimLog {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An engine needs its time, and does not always answer while it is not available.
+    async fn answer(&self, topic: &Topic) {
+        let (latency, hangs) = {
+            let mut state = self.lock();
+            if !state.hesitates {
+                return;
+            }
+            let latency = if state.random.percent(50) {
+                state.random.between(0, 20)
+            } else {
+                0
+            };
+            (latency, state.random.percent(50))
+        };
+        if latency > 0 {
+            sleep(Duration::from_millis(latency)).await;
+        }
+        // Some engines do not answer while they are not available.
+        loop {
+            let changed = self.changed.notified();
+            if !hangs || !self.lock().topics[topic].down {
+                break;
+            }
+            changed.await;
+        }
     }
 
     /// Changes something, which readers hear of.
@@ -139,6 +174,7 @@ impl State {
             incarnation: Some(incarnation),
             down: false,
             trouble: now,
+            since: now,
             longest: Duration::ZERO,
         };
         self.topics.insert(topic.clone(), sim);
@@ -204,6 +240,9 @@ impl State {
     pub(crate) fn fail(&mut self, topic: &Topic, down: bool) {
         let topic = self.topics.get_mut(topic).unwrap();
         topic.longest = topic.longest_outage();
+        if down && topic.trouble.elapsed() > RETRIED {
+            topic.since = Instant::now();
+        }
         topic.down = down;
         topic.trouble = Instant::now();
     }
@@ -221,6 +260,66 @@ impl State {
             oldest: history.position(incarnation, |partition| partition.trimmed),
             end: history.position(incarnation, |partition| partition.end),
         })
+    }
+
+    /// A position as the offset of each partition.
+    fn offsets(&self, position: &Position) -> Vec<u64> {
+        let partitions = self.histories[&position.incarnation().0].partitions.len() as u32;
+        (0..partitions).map(|partition| position.offset(partition)).collect()
+    }
+
+    /// Some of what is there, in any order of the partitions; nothing at the end.
+    fn take(
+        &mut self,
+        topic: &Topic,
+        incarnation: u64,
+        next: &mut [u64],
+        most_bytes: usize,
+    ) -> Result<Option<Batch>, ReadError> {
+        self.check(topic, incarnation, next)?;
+        let random = &mut self.random;
+        let partitions = &self.histories[&incarnation].partitions;
+        let behind = |next: &[u64]| {
+            partitions
+                .iter()
+                .zip(next)
+                .any(|(partition, next)| *next < partition.end)
+        };
+        if !behind(next) {
+            return Ok(None);
+        }
+        let most = random.between(1, 30);
+        let (mut records, mut bytes, mut moved) = (Vec::<Record>::new(), 0, false);
+        // Whoever is unlucky with the partitions looks again.
+        while records.is_empty() && !moved {
+            for _ in 0..most {
+                let number = random.between(0, partitions.len() as u64 - 1) as usize;
+                let (partition, next) = (&partitions[number], &mut next[number]);
+                let at = partition.records.partition_point(|record| record.offset < *next);
+                if let Some(record) = partition.records.get(at) {
+                    let record = Record {
+                        partition: number as u32,
+                        offset: record.offset,
+                        time: Timestamp::UNIX_EPOCH,
+                        headers: record.headers.clone(),
+                        payload: record.payload.clone(),
+                    };
+                    bytes += record.size() + 512;
+                    if bytes > most_bytes && !records.is_empty() {
+                        break;
+                    }
+                    *next = record.offset + 1;
+                    records.push(record);
+                } else if *next < partition.end {
+                    moved = true;
+                    *next = partition.end;
+                }
+            }
+        }
+        self.given += 1;
+        self.largest = self.largest.max(records.iter().map(|record| record.size() + 512).sum());
+        let next = Position::new(Incarnation(incarnation), (0..).zip(next.iter().copied()));
+        Ok(Some(Batch { records, next }))
     }
 
     /// The topic as it can be read now from there.
@@ -261,7 +360,7 @@ impl State {
 impl SimTopic {
     pub(crate) fn longest_outage(&self) -> Duration {
         let now = if self.down {
-            self.trouble.elapsed()
+            self.since.elapsed()
         } else {
             Duration::ZERO
         };
@@ -293,30 +392,10 @@ fn event(facts: Facts, payload: Bytes) -> Event {
 #[async_trait]
 impl Log for SimLog {
     async fn follow(&self, topic: &Topic, from: &Position) -> Result<Box<dyn Follow>, ReadError> {
-        let (latency, hangs) = {
-            let mut state = self.lock();
-            let latency = if state.random.percent(50) {
-                state.random.between(0, 20)
-            } else {
-                0
-            };
-            (latency, state.random.percent(50))
-        };
-        if latency > 0 {
-            sleep(Duration::from_millis(latency)).await;
-        }
-        // Some engines do not answer while they are not available.
-        loop {
-            let changed = self.changed.notified();
-            if !hangs || !self.lock().topics[topic].down {
-                break;
-            }
-            changed.await;
-        }
+        self.answer(topic).await;
         let state = self.lock();
         let incarnation = from.incarnation().0;
-        let partitions = state.histories[&incarnation].partitions.len() as u32;
-        let next: Vec<u64> = (0..partitions).map(|partition| from.offset(partition)).collect();
+        let next = state.offsets(from);
         state.check(topic, incarnation, &next)?;
         drop(state);
         Ok(Box::new(Reader {
@@ -347,8 +426,17 @@ impl Log for SimLog {
     async fn position_at(&self, _: &Topic, _: Timestamp) -> Result<Position, ReadError> {
         unreachable!("delivery only reads")
     }
-    async fn read(&self, _: &Topic, _: &Position, _: ReadLimit) -> Result<Batch, ReadError> {
-        unreachable!("delivery only follows")
+    async fn read(&self, topic: &Topic, from: &Position, limit: ReadLimit) -> Result<Batch, ReadError> {
+        self.answer(topic).await;
+        let mut state = self.lock();
+        let mut next = state.offsets(from);
+        let incarnation = from.incarnation().0;
+        let batch = state.take(topic, incarnation, &mut next, limit.bytes)?;
+        state.reads += 1;
+        Ok(batch.unwrap_or_else(|| Batch {
+            records: Vec::new(),
+            next: from.clone(),
+        }))
     }
     async fn trim(&self, _: &Topic, _: &Position) -> Result<Position, ReadError> {
         unreachable!("delivery only reads")
@@ -376,56 +464,16 @@ impl Follow for Reader {
 }
 
 impl Reader {
-    /// Some of what is there, in any order of the partitions.
     fn take(&mut self) -> Option<Result<Batch, ReadError>> {
         let mut state = self.log.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = state.check(&self.topic, self.incarnation, &self.next) {
-            return Some(Err(error));
+        let batch = state
+            .take(&self.topic, self.incarnation, &mut self.next, usize::MAX)
+            .transpose();
+        if let Some(Ok(_)) = batch {
+            let State { random, hesitates, .. } = &mut *state;
+            self.ready = (*hesitates && random.percent(10))
+                .then(|| Instant::now() + Duration::from_millis(random.between(1, 20)));
         }
-        let State {
-            random,
-            histories,
-            hesitates,
-            ..
-        } = &mut *state;
-        let history = &histories[&self.incarnation];
-        let partitions = &history.partitions;
-        let most = random.between(1, 30);
-        let mut records = Vec::new();
-        let mut moved = false;
-        for _ in 0..most {
-            let number = random.between(0, partitions.len() as u64 - 1) as usize;
-            let (partition, next) = (&partitions[number], &mut self.next[number]);
-            let at = partition.records.partition_point(|record| record.offset < *next);
-            if let Some(record) = partition.records.get(at) {
-                *next = record.offset + 1;
-                records.push(Record {
-                    partition: number as u32,
-                    offset: record.offset,
-                    time: Timestamp::UNIX_EPOCH,
-                    headers: record.headers.clone(),
-                    payload: record.payload.clone(),
-                });
-            } else if *next < partition.end {
-                moved = true;
-                *next = partition.end;
-            }
-        }
-        if records.is_empty() && !moved {
-            // Whoever is unlucky with the partitions looks again.
-            let behind = |(partition, next): (&Partition, &u64)| *next < partition.end;
-            if partitions.iter().zip(&self.next).any(behind) {
-                drop(state);
-                return self.take();
-            }
-            return None;
-        }
-        self.ready =
-            (*hesitates && random.percent(10)).then(|| Instant::now() + Duration::from_millis(random.between(1, 20)));
-        let bytes = records.iter().map(|record| record.size() + 512).sum();
-        let next = Position::new(Incarnation(self.incarnation), (0..).zip(self.next.iter().copied()));
-        state.given += 1;
-        state.largest = state.largest.max(bytes);
-        Some(Ok(Batch { records, next }))
+        batch
     }
 }

@@ -198,7 +198,8 @@ impl Visit {
             .tally(|tally| tally.digest(&[self.number, now, u64::from(first), payload.len() as u64]));
         match first {
             TEXT => {
-                self.expected.receive(&self.world.log.lock(), payload, self.prompt);
+                let prompt = self.prompt.then(|| self.world.prompt());
+                self.expected.receive(&self.world.log.lock(), payload, prompt);
                 self.world.tally(|tally| tally.events += 1);
             }
             PING if self.habit != Habit::Mute && !self.said_close => self.send(PONG, payload),
@@ -332,9 +333,8 @@ impl Visit {
             Cause::Protocol | Cause::Message | Cause::Complete => false,
             Cause::Trimmed => self.expected.may_be_trimmed(&log, self.prompt),
             Cause::Gone => self.expected.is_gone(&log),
-            // A log that is back for moments only has not recovered: short outages before the long one count, too.
             Cause::Outage => {
-                log.topics[&self.expected.topic].longest_outage() + Duration::from_mins(1) >= limits::LOG_OUTAGE
+                log.topics[&self.expected.topic].longest_outage() + limits::LOG_RETRY_MOST >= limits::LOG_OUTAGE
             }
             Cause::Stopping => self.server_stops.is_cancelled(),
         };

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sockeye_delivery::{Delivery, Metrics, TailLimits};
+use sockeye_delivery::{Delivery, MemoryLimits, Metrics};
 use sockeye_limits as limits;
 use sockeye_log::Topic;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,6 +20,7 @@ pub(crate) struct World {
     pub(crate) log: SimLog,
     pub(crate) topics: Vec<Topic>,
     server: Mutex<Server>,
+    limits: MemoryLimits,
     /// Nothing more happens from now on: who is connected reads on, and nobody comes.
     pub(crate) finish: CancellationToken,
     /// All that was appended has had time to arrive.
@@ -65,8 +66,10 @@ pub(crate) async fn run(seed: u64, trace: bool) -> Tally {
         .map(|number| Topic::events_of(format!("app{number}")))
         .collect();
     let log = SimLog::new(random.split(), &topics);
+    let limits = memory_limits(&mut random);
     let world = Arc::new(World {
-        server: Mutex::new(Server::start(&log)),
+        server: Mutex::new(Server::start(&log, limits)),
+        limits,
         log,
         topics,
         finish: CancellationToken::new(),
@@ -106,6 +109,12 @@ pub(crate) async fn run(seed: u64, trace: bool) -> Tally {
 impl World {
     pub(crate) fn server(&self) -> Server {
         self.server.lock().unwrap().clone()
+    }
+
+    /// Within this time an event is with a client that reads, if nothing is wrong: a few answers of the log, 20 ms each. More
+    /// of them if all clients fall out of a tail that holds little, and read one record after the other.
+    pub(crate) fn prompt(&self) -> Duration {
+        Duration::from_millis(if self.limits.segment_bytes > 1 { 2_000 } else { 8_000 })
     }
 
     pub(crate) fn tally(&self, count: impl FnOnce(&mut Tally)) {
@@ -177,6 +186,9 @@ impl World {
         let most = random.pick(&[1, 1, 5, 20, 60]);
         let largest = if random.percent(3) {
             70_000 / most
+        } else if random.percent(5) {
+            // More than one write takes.
+            4_000
         } else {
             random.pick(&[20, 20, 200, 1000])
         };
@@ -190,7 +202,7 @@ impl World {
 
     /// Another server on the same log; the old one stops, or just ends.
     async fn restart(&self, random: &mut Random) {
-        let new = Server::start(&self.log);
+        let new = Server::start(&self.log, self.limits);
         let old = std::mem::replace(&mut *self.server.lock().unwrap(), new);
         if random.percent(50) {
             self.note(&"the server is killed");
@@ -202,26 +214,26 @@ impl World {
         old.retire().await;
     }
 
-    /// What is in memory is bounded, whatever clients do: the tails by their budget, the rest by one batch for each reader.
+    /// What is in memory is bounded, whatever clients do: what is kept by its budget, the frames that wait by theirs, and
+    /// beside them what is on its way: for each topic a batch that is shown and one of the past.
     pub(crate) fn check_memory(&self) {
         let (server, largest) = (self.server(), self.log.lock().largest);
-        let (tails, held) = (server.metrics.tail_bytes(), server.metrics.held_bytes());
-        let budget = tail_limits().bytes;
-        assert!(tails <= budget, "the tails hold {tails} of {budget} bytes");
-        let most = tails + (CLIENTS as usize + TOPICS) * largest;
-        assert!(
-            held <= most,
-            "{held} of {most} bytes are held, {tails} of them in tails"
-        );
+        let (kept, held) = (server.metrics.kept_bytes(), server.metrics.held_bytes());
+        let MemoryLimits { bytes, order_bytes, .. } = self.limits;
+        assert!(kept <= bytes, "{kept} of {bytes} bytes are kept");
+        // The frames of an event are about as large as the record, once for each kind of lane.
+        let orders = order_bytes.max(limits::SHARD_SHARES as usize * largest * 2);
+        let most = bytes + orders + 2 * TOPICS * largest;
+        assert!(held <= most, "{held} of {most} bytes are held, {kept} of them kept");
     }
 }
 
 impl Server {
-    fn start(log: &SimLog) -> Self {
+    fn start(log: &SimLog, limits: MemoryLimits) -> Self {
         let (metrics, tasks, stop) = (Metrics::default(), TaskTracker::new(), CancellationToken::new());
         let delivery = Delivery::new(Arc::new(log.clone()), metrics.clone(), tasks.clone(), stop.clone());
         Self {
-            delivery: Arc::new(delivery.with_tails(tail_limits())),
+            delivery: Arc::new(delivery.with_memory(limits)),
             metrics,
             tasks,
             stop,
@@ -237,19 +249,23 @@ impl Server {
             .expect("a server that stops does so in time");
         drop(self.delivery);
         assert_eq!(
-            (self.metrics.tail_bytes(), self.metrics.held_bytes()),
+            (self.metrics.kept_bytes(), self.metrics.held_bytes()),
             (0, 0),
             "memory is given back"
         );
     }
 }
 
-/// So small that readers fall out often.
-fn tail_limits() -> TailLimits {
-    TailLimits {
-        bytes: 40_000,
-        bytes_per_topic: 20_000,
-        segments: 8,
+/// So small that readers fall out often, and topics wait for each other.
+fn memory_limits(random: &mut Random) -> MemoryLimits {
+    let bytes = random.pick(&[0, 4_000, 40_000, 40_000]);
+    MemoryLimits {
+        bytes,
+        bytes_per_topic: bytes / 2,
+        segments: random.pick(&[1, 8, 8]),
+        segment_bytes: random.pick(&[1, 2_000, 10_000]),
+        orders: random.pick(&[1, 2, 256]),
+        order_bytes: random.pick(&[1, 1_000, 100_000]),
     }
 }
 

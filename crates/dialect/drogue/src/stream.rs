@@ -56,6 +56,7 @@ impl Drogue {
         let accept = handshake::accept(request.method(), request.headers())?;
         let extensions = deflate::agree(request.headers())?;
         let topic = Topic::events_of(target.application);
+        let what_is_left = matches!(wanted.from, From::Earliest | From::Time(_));
         let (start, end) = timeout(limits::ENGINE_PROBE, async {
             let span = self.span(&topic, &caller, &application).await?;
             Ok::<_, Refusal>((self.start(&topic, wanted.from, &span).await?, span.end))
@@ -94,6 +95,7 @@ impl Drogue {
             selection,
             start,
             end,
+            what_is_left,
             until: wanted.until,
         };
         self.serve(&mut request, subscription, session, deflate);
