@@ -17,7 +17,7 @@
 //! | `source.rs`, `outage.rs` | the end of the log, read on through outages |
 //! | `catch_up.rs` | its past, read once for all who are near each other there |
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
-//! | `link.rs` | [`Link`]: what is under a connection |
+//! | `link.rs`, `transport.rs` | [`Link`]: what is under a connection; [`Transport`]: the raw socket, plain or TLS |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
 //! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
@@ -48,6 +48,7 @@ mod source;
 mod subscription;
 mod tail;
 mod topic;
+mod transport;
 mod until;
 mod wheel;
 
@@ -59,3 +60,4 @@ pub use link::{Link, Opaque};
 pub use metrics::Metrics;
 pub use session::{Closing, Encoder, Message, Session, Verdict};
 pub use subscription::{Selection, Subscription};
+pub use transport::Transport;

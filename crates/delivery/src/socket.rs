@@ -96,7 +96,8 @@ impl<IO: Link> Socket<IO> {
         match Pin::new(&mut self.io).poll_write(&mut context, bytes)? {
             Poll::Ready(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(written) => {
-                self.flushed = Pin::new(&mut self.io).poll_flush(&mut context)?.is_ready();
+                self.flushed = false;
+                let _waits = self.poll_flush(&mut context)?;
                 Ok(written)
             }
             Poll::Pending => {
@@ -126,31 +127,42 @@ impl<IO: Link> Socket<IO> {
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut sent = 0;
-        if !self.outbox.is_empty() {
-            let now = Instant::now();
-            match Pin::new(&mut self.io).poll_write(context, &self.outbox)? {
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(written) => {
-                    self.outbox.advance(written);
-                    self.flushed = false;
-                    self.pulse.free(now);
-                    sent = written;
-                }
-                Poll::Pending => {
-                    self.pulse.block(now);
-                    return Poll::Pending;
-                }
-            }
+        // What was taken goes out before more is given: TLS would go on taking for a peer that reads nothing.
+        if !self.flushed {
+            ready!(self.poll_flush(context))?;
         }
         if self.outbox.is_empty() {
-            match Pin::new(&mut self.io).poll_flush(context)? {
-                Poll::Ready(()) => self.flushed = true,
-                Poll::Pending if sent == 0 => return Poll::Pending,
-                Poll::Pending => {}
-            }
+            return Poll::Ready(Ok(0));
         }
+        let Poll::Ready(sent) = Pin::new(&mut self.io).poll_write(context, &self.outbox)? else {
+            self.pulse.block(Instant::now());
+            return Poll::Pending;
+        };
+        if sent == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.outbox.advance(sent);
+        self.took();
+        self.flushed = false;
+        let _waits = self.poll_flush(context)?;
         Poll::Ready(Ok(sent))
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if Pin::new(&mut self.io).poll_flush(context)?.is_pending() {
+            self.pulse.block(Instant::now());
+            return Poll::Pending;
+        }
+        self.flushed = true;
+        self.took();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The socket has taken something.
+    fn took(&mut self) {
+        if self.pulse.is_blocked() {
+            self.pulse.free(Instant::now());
+        }
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>, inbox: &mut BytesMut) -> Poll<io::Result<usize>> {

@@ -310,6 +310,17 @@ pub const LOGIN_CACHE_BYTES: u64 = 64 * MIB as u64;
 pub const HTTP_HEAD: usize = 32 * KIB;
 /// Time to send the head of a request, idle time between requests included: ends slow-loris connections.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
+/// Time from the acceptance of a connection to the end of its TLS handshake, waiting for its turn included: a server that has
+/// just started takes 20,000 of them in this time on two cores.
+pub const TLS_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// TLS handshakes under way at a time; others wait. Each may hold 64 KiB of what its client sent.
+pub const TLS_HANDSHAKES: usize = 4 * KIB;
+/// Key exchanges of TLS on one core between two turns of everything else there: one takes up to a millisecond.
+pub const TLS_EXCHANGES_PER_TURN: usize = 1;
+/// Bytes encrypted for one client and not yet taken by its socket, beside the headers of their records: one write.
+pub const TLS_BUFFER: usize = WS_WRITE_CHUNK;
+/// Largest file of a certificate or a key, in bytes: a chain of certificates has some 10 KiB.
+pub const TLS_FILE: u64 = MIB as u64;
 /// Time to send the body of a request.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
 /// A trouble of the server that refuses many requests is said in the log again after this time, with their number; and it is over

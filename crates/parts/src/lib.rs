@@ -5,6 +5,7 @@
 //! | `kafka.rs` | a Kafka of one node on free ports, which can be killed and started again |
 //! | `websocat.rs` | the unmodified client |
 //! | `unsynced.rs`, `unsynced.c` | a layer under a process that makes `kill -9` a power failure |
+//! | `certificate.rs` | a certificate for this machine, made for the run |
 //! | `disk.rs` | a small disk, which can be full or read-only |
 //! | `peers.rs` | servers to compare with; for `scripts/bench` only |
 //! | `process.rs` | a process: its lines, its signals; it never outlives the tests |
@@ -21,6 +22,7 @@
 //! # }
 //! ```
 
+pub mod certificate;
 pub mod disk;
 pub mod kafka;
 mod part;

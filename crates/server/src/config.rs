@@ -22,6 +22,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where devices, clients and operators connect.
     pub http_bind: SocketAddr,
+    /// The certificate and its key, in files: without them, connections are plain.
+    pub tls: TlsConfig,
     /// Where `/metrics` is served.
     pub metrics_bind: Option<SocketAddr>,
     /// Most open connections.
@@ -30,6 +32,15 @@ pub struct Config {
     pub retention: Retention,
     /// The log of the server itself.
     pub log: LogConfig,
+}
+
+/// Where the certificate of the server is, if it has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// PEM file with the certificate, and behind it those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with the key of the certificate.
+    pub key: Option<PathBuf>,
 }
 
 /// What is logged, and how.
@@ -113,6 +124,7 @@ impl Default for Config {
             cores: None,
             drain: Duration::ZERO,
             http_bind: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: TlsConfig::default(),
             metrics_bind: None,
             connections: 0,
             retention: Retention {

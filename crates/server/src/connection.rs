@@ -1,23 +1,23 @@
-//! One connection from its first byte to its last: requests one after the other, each with its id, until it is closed or
+//! One connection from its first byte to its last: its TLS handshake, where there is TLS; requests one after the other, each with its id, until it is closed or
 //! becomes a WebSocket.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::TcpStream;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sockeye_delivery::Transport;
 use sockeye_limits as limits;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use crate::handshake::Exchanges;
 use crate::listener::Service;
 use crate::request;
 
@@ -35,31 +35,40 @@ struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The bytes of a connection, holding its place.
-struct Placed<IO> {
-    io: IO,
-    _place: Arc<Place>,
-}
-
 // ----------------------------------------------------------------------------------------------
 
 /// Serves a connection until it ends. After `stop` the request that is open is answered, and no other.
-pub(crate) async fn serve(accepted: Accepted, stop: CancellationToken) {
-    match tokio::net::TcpStream::from_std(accepted.stream) {
-        Ok(stream) => serve_io(stream, accepted.place, stop).await,
-        Err(error) => tracing::warn!(%error, "a connection cannot be served"),
-    }
+pub(crate) async fn serve(accepted: Accepted, exchanges: Exchanges, stop: CancellationToken) {
+    let Accepted { stream, place } = accepted;
+    let stream = match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
+    };
+    let held = Arc::clone(&place);
+    let transport = match &place.service.handshakes {
+        None => Transport::plain(stream, held),
+        Some(handshakes) => {
+            let handshake = tokio::select! {
+                biased;
+                handshake = handshakes.shake(stream, &exchanges) => handshake,
+                () = stop.cancelled() => return,
+            };
+            place.service.metrics.shaken(&handshake);
+            match handshake {
+                Ok(stream) => Transport::tls(stream, held),
+                // No TLS, or none that we have; gone, or too slow: the client's business.
+                Err(error) => return tracing::debug!(%error, "a TLS handshake failed"),
+            }
+        }
+    };
+    serve_http(transport, place, stop).await;
 }
 
-async fn serve_io(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+async fn serve_http(
+    transport: Transport<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     place: Arc<Place>,
     stop: CancellationToken,
 ) {
-    let placed = Placed {
-        io,
-        _place: Arc::clone(&place),
-    };
     let answer = service_fn(move |incoming| {
         let place = Arc::clone(&place);
         async move {
@@ -74,7 +83,7 @@ async fn serve_io(
         .max_buf_size(limits::HTTP_HEAD)
         // Who has said all it has to say may close its end at once, and still gets the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(placed), answer)
+        .serve_connection(TokioIo::new(transport), answer)
         .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {
@@ -131,38 +140,6 @@ impl Drop for Place {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Placed<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Placed<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -187,6 +164,7 @@ mod tests {
     fn connect(router: Router) -> Client {
         let service = Arc::new(Service {
             router,
+            handshakes: None,
             permits: Arc::new(Semaphore::new(1)),
             metrics: Metrics::default().of("test"),
         });
@@ -194,7 +172,8 @@ mod tests {
         let place = Place::take(permit, Arc::clone(&service));
         let stop = CancellationToken::new();
         let (io, server) = duplex(64 * 1024);
-        tokio::spawn(serve_io(server, place, stop.clone()));
+        let transport = Transport::plain(server, Arc::clone(&place) as _);
+        tokio::spawn(serve_http(transport, place, stop.clone()));
         Client { io, service, stop }
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Accepted};
+use crate::handshake::Exchanges;
 
 /// What tasks of connections are told, and where they are counted.
 #[derive(Clone, Default)]
@@ -45,8 +46,10 @@ pub(crate) fn start(count: usize, life: &Life, threads: &mut Vec<JoinHandle<()>>
 }
 
 async fn run(mut queue: Receiver<Accepted>, life: Life) {
+    let exchanges = Exchanges::new();
     while let Some(accepted) = queue.recv().await {
-        life.tasks.spawn(connection::serve(accepted, life.stop.clone()));
+        life.tasks
+            .spawn(connection::serve(accepted, exchanges.clone(), life.stop.clone()));
     }
     tokio::select! {
         () = life.tasks.wait() => {}

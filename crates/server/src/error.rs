@@ -9,6 +9,8 @@ use sockeye_engine_sqlite::OpenError;
 use sockeye_log::TopicError;
 use sockeye_registry::{KeyError, Unavailable, WriteError};
 
+use crate::TlsErrors;
+
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -23,6 +25,9 @@ pub enum StartError {
     /// The data file cannot be used: by another server, damaged, of a newer version, read-only.
     #[error("{0}")]
     Engine(OpenError),
+    /// The certificate cannot be used.
+    #[error("{0}")]
+    Tls(TlsErrors),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}; give another address with --{flag}", why(reason))]
     Bind {
@@ -53,6 +58,12 @@ pub enum StartError {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl From<TlsErrors> for StartError {
+    fn from(errors: TlsErrors) -> Self {
+        Self::Tls(errors)
+    }
+}
 
 impl From<OpenError> for StartError {
     fn from(error: OpenError) -> Self {

@@ -2,19 +2,22 @@
 
 use std::iter;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use sockeye_limits as limits;
 
 use crate::cores::{self, Life};
 use crate::listener::{self, Listener};
 use crate::rooms::Rooms;
-use crate::{Config, StartError};
+use crate::{Config, StartError, tls};
 
-/// The addresses of a server, bound but not served yet.
+/// The addresses of a server, bound but not served yet, and its certificate.
 pub(crate) struct Addresses {
     http: Listener,
+    tls: Option<Arc<ServerConfig>>,
     metrics: Option<Listener>,
 }
 
@@ -31,15 +34,16 @@ pub(crate) struct Front {
 // ----------------------------------------------------------------------------------------------
 
 impl Addresses {
-    /// Binds all addresses.
+    /// Reads the certificate, and binds all addresses.
     pub(crate) fn bind(config: &Config) -> Result<Self, StartError> {
+        let tls = tls::read(&config.tls)?;
         let bind = |address, flag| Listener::bind(address).map_err(|reason| StartError::Bind { address, flag, reason });
         let http = bind(config.http_bind, "http-bind")?;
         let metrics = config
             .metrics_bind
             .map(|address| bind(address, "metrics-bind"))
             .transpose()?;
-        Ok(Self { http, metrics })
+        Ok(Self { http, tls, metrics })
     }
 }
 
@@ -52,7 +56,7 @@ impl Front {
         cores: Option<usize>,
         life: Life,
     ) -> Result<Self, StartError> {
-        let Addresses { http, metrics } = addresses;
+        let Addresses { http, tls, metrics } = addresses;
         let of_metrics = metrics.as_ref().map(|listener| listener.address);
         let mut front = Self {
             http: http.address,
@@ -67,7 +71,7 @@ impl Front {
         };
         let queues = cores::start(cores.unwrap_or_else(all_cores), &front.life, &mut front.threads);
         let queues = queues.map_err(StartError::Thread)?;
-        let http = (http, rooms.http(connections));
+        let http = (http, rooms.http(connections, tls));
         let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS)));
         let acceptor = listener::start(iter::once(http).chain(metrics), &queues, &front.life.stop);
         front.threads.push(acceptor.map_err(StartError::Thread)?);

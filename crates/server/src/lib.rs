@@ -14,6 +14,7 @@
 //! | `listener.rs` | addresses, and the thread that accepts |
 //! | `cores.rs` | the threads that serve, one per core |
 //! | `connection.rs` | one connection |
+//! | `tls.rs`, `handshake.rs` | the certificate; how a connection becomes one of TLS |
 //! | `request.rs`, `not_found.rs` | what every request gets; requests that are nobody's |
 //! | `health.rs`, `metrics.rs`, `logs.rs` | what operators look at |
 //! | `shutdown.rs` | signals |
@@ -28,6 +29,7 @@ mod files;
 mod first_start;
 mod flags;
 mod front;
+mod handshake;
 mod health;
 mod listener;
 pub mod logs;
@@ -40,9 +42,10 @@ mod settings;
 mod shutdown;
 mod sources;
 mod template;
+mod tls;
 mod value;
 
-pub use config::{Config, ConfigErrors, LogConfig, LogFormat};
+pub use config::{Config, ConfigErrors, LogConfig, LogFormat, TlsConfig};
 pub use error::StartError;
 pub use first_start::KEY_FILE;
 pub use flags::Flags;
@@ -51,3 +54,4 @@ pub use server::{Server, Stopped};
 pub use shutdown::{Signal, Signals};
 pub use sources::Sources;
 pub use template::template;
+pub use tls::TlsErrors;

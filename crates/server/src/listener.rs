@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Accepted;
 use crate::cores::Queues;
+use crate::handshake::Handshakes;
 use crate::metrics::ListenerMetrics;
 
 /// A listening address.
@@ -30,6 +31,8 @@ pub(crate) struct Listener {
 pub(crate) struct Service {
     /// All routes.
     pub(crate) router: Router,
+    /// For those who come with TLS; without it, all connections are plain.
+    pub(crate) handshakes: Option<Handshakes>,
     /// One permit for each connection that may be open.
     pub(crate) permits: Arc<Semaphore>,
     /// What is counted.

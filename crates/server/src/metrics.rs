@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     accepted: Family<ListenerLabels, Counter>,
     refused: Family<ListenerLabels, Counter>,
     errors: Family<ListenerLabels, Counter>,
+    handshakes: Family<ResultLabels, Counter>,
     responses: Family<ResponseLabels, Counter>,
 }
 
@@ -38,6 +39,8 @@ pub(crate) struct ListenerMetrics {
     pub(crate) refused: Counter,
     /// Times that the system did not accept.
     pub(crate) errors: Counter,
+    /// TLS handshakes that were done, and that were not.
+    handshakes: [Counter; 2],
     /// Answers by the first digit of their status, 1 to 5.
     responses: [Counter; 5],
 }
@@ -51,6 +54,12 @@ struct ListenerLabels {
 struct StateLabels {
     listener: &'static str,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    listener: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,6 +95,11 @@ impl Metrics {
             "Times the system accepted no connection",
             self.errors.clone(),
         );
+        registry.register(
+            "tls_handshakes",
+            "TLS handshakes, by how they ended",
+            self.handshakes.clone(),
+        );
         registry.register("responses", "Answers to requests, by status", self.responses.clone());
     }
 
@@ -93,6 +107,7 @@ impl Metrics {
     pub(crate) fn of(&self, listener: &'static str) -> ListenerMetrics {
         let labels = ListenerLabels { listener };
         let state = |state| self.connections.get_or_create_owned(&StateLabels { listener, state });
+        let result = |result| self.handshakes.get_or_create_owned(&ResultLabels { listener, result });
         let status = |status| self.responses.get_or_create_owned(&ResponseLabels { listener, status });
         ListenerMetrics {
             requesting: state("http"),
@@ -100,12 +115,23 @@ impl Metrics {
             accepted: self.accepted.get_or_create_owned(&labels),
             refused: self.refused.get_or_create_owned(&labels),
             errors: self.errors.get_or_create_owned(&labels),
+            handshakes: ["done", "failed"].map(result),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(status),
         }
     }
 }
 
 impl ListenerMetrics {
+    /// Counts a TLS handshake.
+    pub(crate) fn shaken<T, E>(&self, handshake: &Result<T, E>) {
+        let [done, failed] = &self.handshakes;
+        if handshake.is_ok() {
+            done.inc()
+        } else {
+            failed.inc()
+        };
+    }
+
     /// Counts an answer.
     pub(crate) fn answered(&self, status: StatusCode) {
         if let Some(counter) = self.responses.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
+use rustls::ServerConfig;
 use sockeye_access::{Access, Devices};
 use sockeye_api::Api;
 use sockeye_delivery::Delivery;
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::cores::Life;
+use crate::handshake::Handshakes;
 use crate::health::{self, Health};
 use crate::listener::Service;
 use crate::metrics::{self, Metrics};
@@ -110,10 +112,13 @@ impl Rooms {
         }
     }
 
-    /// What devices, clients and operators get.
-    pub(crate) fn http(&self, connections: usize) -> Service {
+    /// What devices, clients and operators get, over TLS if there is a certificate.
+    pub(crate) fn http(&self, connections: usize, tls: Option<Arc<ServerConfig>>) -> Service {
         let router = self.protocols.clone().merge(self.health.clone());
-        self.service("http", router, connections)
+        Service {
+            handshakes: tls.map(Handshakes::new),
+            ..self.service("http", router, connections)
+        }
     }
 
     /// What scrapers get.
@@ -125,6 +130,7 @@ impl Rooms {
     fn service(&self, listener: &'static str, router: Router, connections: usize) -> Service {
         Service {
             router: router.fallback(not_found::not_found),
+            handshakes: None,
             permits: Arc::new(Semaphore::new(connections)),
             metrics: self.metrics.of(listener),
         }

@@ -43,6 +43,7 @@ impl Server {
         };
         tracing::info!(
             http = %front.http,
+            tls = config.tls.certificate.is_some(),
             metrics = front.metrics.map(tracing::field::display),
             data = %config.data.display(),
             version = env!("CARGO_PKG_VERSION"),
@@ -54,6 +55,16 @@ impl Server {
     /// Where devices, clients and operators connect, with the port that was chosen.
     pub fn http_address(&self) -> SocketAddr {
         self.front.http
+    }
+
+    /// Where clients connect, as the beginning of a URL: `https://127.0.0.1:8080`.
+    pub fn http_url(&self) -> String {
+        let scheme = if self.config.tls.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.front.http)
     }
 
     /// Where `/metrics` is served, unless it is off.

@@ -65,8 +65,23 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "127.0.0.1:8080",
         allowed: "an IP address and a port, such as `127.0.0.1:8080` or `[::]:8080`; port 0 takes a free one",
         doc: "Where devices, clients and operators connect. Only this machine can, unless you give another address: \
-              `0.0.0.0:8080` is every IPv4 address of the machine, without TLS.",
+              `0.0.0.0:8080` is every IPv4 address of the machine. Without `tls.certificate` it is plain HTTP.",
         set: |config, text| put(&mut config.http_bind, text.parse().ok()),
+    },
+    Setting {
+        key: "tls.certificate",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "Certificate of the server, and behind it those that lead to its authority. With it `http.bind` speaks TLS \
+              (https, wss), and nothing else; `metrics.bind` stays plain.",
+        set: |config, text| put(&mut config.tls.certificate, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "tls.key",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "Key of `tls.certificate`, not encrypted: a file that only the server's user can read.",
+        set: |config, text| put(&mut config.tls.key, value::or("off", text, value::path)),
     },
     Setting {
         key: "metrics.bind",

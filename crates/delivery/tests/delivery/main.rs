@@ -7,5 +7,6 @@ mod numbers;
 mod past;
 mod replay;
 mod stream;
+mod tls;
 mod trouble;
 mod world;

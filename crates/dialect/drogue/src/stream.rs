@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use sockeye_access::{AuthorizeError, Caller, Permission};
-use sockeye_delivery::{Opaque, Selection, Subscription};
+use sockeye_delivery::{Opaque, Selection, Subscription, Transport};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
 use sockeye_registry::Application;
@@ -154,11 +154,18 @@ impl Drogue {
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
             match upgrade.await {
-                Ok(io) => {
-                    delivery
-                        .serve(Opaque(TokioIo::new(io)), subscription, session, deflate)
-                        .await;
-                }
+                // What is left of HTTP goes here, so that a socket on which nothing happens owns nothing of it.
+                Ok(io) => match io.downcast::<TokioIo<Transport>>() {
+                    Ok(parts) => {
+                        let transport = parts.io.into_inner().behind(parts.read_buf);
+                        delivery.serve(transport, subscription, session, deflate).await;
+                    }
+                    // Served by another server than ours.
+                    Err(io) => {
+                        let link = Opaque(TokioIo::new(io));
+                        delivery.serve(link, subscription, session, deflate).await;
+                    }
+                },
                 Err(error) => tracing::debug!(%error, "a client went before its stream began"),
             }
         };

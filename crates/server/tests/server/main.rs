@@ -6,6 +6,7 @@ mod first_start;
 mod refusals;
 mod requests;
 mod shutdown;
+mod tls;
 
 use std::path::Path;
 

@@ -1,0 +1,123 @@
+//! What is under a WebSocket: the raw socket, plain or TLS. While nothing flows it owns no buffer of HTTP.
+
+use std::any::Any;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::acknowledged::Acknowledged;
+use crate::link::Link;
+
+/// A connection's bytes, from HTTP on.
+pub struct Transport<S = TcpStream> {
+    wire: Wire<S>,
+    /// Came behind the head of the upgrade, and goes before what is read next.
+    read: Bytes,
+    /// Free again when the connection has gone.
+    _place: Arc<dyn Any + Send + Sync>,
+}
+
+enum Wire<S> {
+    Plain(S),
+    /// Boxed: a session is large, and most servers have none.
+    Tls(Box<TlsStream<S>>),
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl<S> Transport<S> {
+    /// A connection without TLS. It holds the place until it is dropped.
+    pub fn plain(stream: S, place: Arc<dyn Any + Send + Sync>) -> Self {
+        Self::new(Wire::Plain(stream), place)
+    }
+
+    /// A connection whose handshake is done.
+    pub fn tls(stream: TlsStream<S>, place: Arc<dyn Any + Send + Sync>) -> Self {
+        Self::new(Wire::Tls(Box::new(stream)), place)
+    }
+
+    fn new(wire: Wire<S>, place: Arc<dyn Any + Send + Sync>) -> Self {
+        Self {
+            wire,
+            read: Bytes::new(),
+            _place: place,
+        }
+    }
+
+    /// With what HTTP read of it and did not need.
+    #[must_use]
+    pub fn behind(mut self, read: Bytes) -> Self {
+        self.read = read;
+        self
+    }
+}
+
+impl<S: Link> Link for Transport<S> {
+    fn acknowledged(&self) -> Option<Acknowledged> {
+        match &self.wire {
+            Wire::Plain(stream) => stream.acknowledged(),
+            Wire::Tls(stream) => stream.get_ref().0.acknowledged(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read.has_remaining() {
+            let length = self.read.len().min(buf.remaining());
+            buf.put_slice(&self.read.split_to(length));
+            if self.read.is_empty() {
+                self.read = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
