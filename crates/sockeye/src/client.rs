@@ -9,10 +9,12 @@ use serde_json::Value;
 use sockeye_limits as limits;
 use url::Url;
 
+use crate::trust::{TRUST_IT, Trust, is_distrust};
+
 /// Where an administrator's key is looked for when none is given: what `sockeye serve` writes in its default data folder.
 const DEFAULT_KEY_FILE: &str = "sockeye-data/admin-key";
 
-/// Where the server is.
+/// Where the server is, and whom to trust there.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct AddressArgs {
@@ -25,6 +27,9 @@ pub struct AddressArgs {
         value_name = "URL"
     )]
     pub url: Url,
+    /// PEM file with the certificates to trust where the server is called by https [default: those of this system].
+    #[arg(long, global = true, env = "SOCKEYE_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Options of every command that talks to a server as a user.
@@ -101,7 +106,14 @@ impl ServerArgs {
 
     /// A client for calls to the API.
     pub fn client(&self) -> Result<Client> {
-        Client::new(self.address.url.clone(), self.login()?)
+        Client::new(self.address.url.clone(), self.login()?, &self.address.trust()?)
+    }
+}
+
+impl AddressArgs {
+    /// Whom to trust over TLS.
+    pub fn trust(&self) -> Result<Trust> {
+        Trust::read(self.ca.as_deref())
     }
 }
 
@@ -127,17 +139,17 @@ impl Login {
 
 impl Client {
     /// Calls as a user.
-    pub fn new(url: Url, login: Option<Login>) -> Result<Self> {
+    pub fn new(url: Url, login: Option<Login>, trust: &Trust) -> Result<Self> {
         let caller = Caller::of(login.as_ref());
-        Self::open(url, login, caller)
+        Self::open(url, login, caller, trust)
     }
 
     /// Calls as a device, whose credentials come with each.
-    pub fn for_device(url: Url) -> Result<Self> {
-        Self::open(url, None, Caller::Device)
+    pub fn for_device(url: Url, trust: &Trust) -> Result<Self> {
+        Self::open(url, None, Caller::Device, trust)
     }
 
-    fn open(url: Url, login: Option<Login>, caller: Caller) -> Result<Self> {
+    fn open(url: Url, login: Option<Login>, caller: Caller, trust: &Trust) -> Result<Self> {
         if !matches!(url.scheme(), "http" | "https") {
             bail!(
                 "--url must start with http:// or https://, `{}` is not known",
@@ -146,9 +158,8 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("sockeye/", env!("CARGO_PKG_VERSION")))
-            .timeout(limits::CALL_TIME)
-            .build()
-            .context("cannot start the HTTP client")?;
+            .timeout(limits::CALL_TIME);
+        let http = trust.apply(http).build().context("cannot start the HTTP client")?;
         Ok(Self {
             http,
             url,
@@ -188,7 +199,9 @@ impl Client {
     /// Sends a call; any status but 2xx is an error that says what to do.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|error| {
-            let hint = if error.is_connect() {
+            let hint = if is_distrust(&error) {
+                TRUST_IT
+            } else if error.is_connect() {
                 ": is it running? `sockeye serve` starts one"
             } else {
                 ""

@@ -9,7 +9,7 @@
 //! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
 //! | `backup.rs` | copies of the data, and back |
 //! | `bench/` | what a server on this machine can do |
-//! | `client.rs`, `socket.rs` | what commands share that talk to a server |
+//! | `client.rs`, `socket.rs`, `trust.rs` | what commands share that talk to a server |
 //! | `output.rs` | how results are shown |
 //! | `manual.rs` | completions and manual pages |
 
@@ -28,6 +28,7 @@ mod publish;
 mod serve;
 mod socket;
 mod stream;
+mod trust;
 
 use std::process::ExitCode;
 

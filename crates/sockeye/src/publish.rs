@@ -12,7 +12,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{json, value::RawValue};
 use sockeye_limits as limits;
-use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -64,9 +63,11 @@ pub struct Publisher {
 // ----------------------------------------------------------------------------------------------
 
 pub async fn run(args: PublishArgs) -> Result<()> {
+    let trust = args.server.trust()?;
+    let client = Client::for_device(args.server.url, &trust)?;
     let publisher = Publisher {
         publish_as: args.publish_as,
-        ..Publisher::new(args.server.url, &args.app, &args.channel, &args.device, &args.password)?
+        ..Publisher::new(client, &args.app, &args.channel, &args.device, &args.password)
     };
     let content_type = args.content_type.as_deref();
     let progress = progress();
@@ -139,15 +140,15 @@ async fn publish_lines(publisher: &Publisher, content_type: Option<&str>, progre
 
 impl Publisher {
     /// A device of an application that publishes to a channel.
-    pub fn new(url: Url, app: &str, channel: &str, device: &str, password: &str) -> Result<Self> {
-        Ok(Self {
-            client: Client::for_device(url)?,
+    pub fn new(client: Client, app: &str, channel: &str, device: &str, password: &str) -> Self {
+        Self {
+            client,
             app: app.to_owned(),
             channel: channel.to_owned(),
             device: device.to_owned(),
             password: password.to_owned(),
             publish_as: None,
-        })
+        }
     }
 
     /// Publishes one event.

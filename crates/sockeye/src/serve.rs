@@ -42,7 +42,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     logs::init(&config.log);
     let mut signals = Signals::new().context("cannot receive signals")?;
     let server = Server::start(config).await?;
-    output::line(&format!("sockeye listens on http://{}", server.http_address()))?;
+    output::line(&format!("sockeye listens on {}", server.http_url()))?;
     if let Some(address) = server.metrics_address() {
         output::line(&format!("metrics: http://{address}/metrics"))?;
     }

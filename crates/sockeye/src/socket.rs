@@ -17,7 +17,10 @@ use tokio_tungstenite::{
 };
 use url::Url;
 
-use crate::client::{Caller, Login, endpoint, refusal};
+use crate::{
+    client::{Caller, Login, endpoint, refusal},
+    trust::{TRUST_IT, Trust, is_distrust},
+};
 
 /// Where the server says at which cursor a stream begins.
 const BEGIN: &str = "sockeye-cursor";
@@ -28,6 +31,7 @@ pub struct Source {
     pub application: String,
     pub channel: Option<String>,
     pub login: Option<Login>,
+    pub trust: Trust,
     /// Of the query, but for `from`.
     pub parameters: Vec<(&'static str, String)>,
 }
@@ -91,7 +95,8 @@ impl Source {
                 .headers_mut()
                 .insert(header::AUTHORIZATION, basic(login).map_err(for_good)?);
         }
-        match tokio::time::timeout(limits::STREAM_CONNECT_TIME, tokio_tungstenite::connect_async(request)).await {
+        let connect = tokio_tungstenite::connect_async_tls_with_config(request, None, false, self.trust.connector());
+        match tokio::time::timeout(limits::STREAM_CONNECT_TIME, connect).await {
             Ok(Ok((inner, answer))) => {
                 let begin = answer.headers().get(BEGIN).and_then(|cursor| cursor.to_str().ok());
                 let begin = begin.map(str::to_owned);
@@ -159,6 +164,7 @@ fn not_connected(error: &Error, caller: Caller) -> Ended {
                 _ => Ended::ForGood(text),
             }
         }
+        error if is_distrust(error) => Ended::ForGood(format!("no connection: {error}{TRUST_IT}")),
         Error::Io(_) | Error::Protocol(_) | Error::ConnectionClosed | Error::AlreadyClosed => {
             Ended::ForNow(error.to_string())
         }
@@ -208,6 +214,7 @@ mod tests {
             application: "app".to_owned(),
             channel: Some("a/b".to_owned()),
             login: None,
+            trust: Trust::default(),
             parameters: Vec::new(),
         };
         assert_eq!(source.address().unwrap().as_str(), "wss://host:1/app/a%2Fb");

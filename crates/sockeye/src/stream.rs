@@ -62,6 +62,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
         application: args.app.clone(),
         channel: args.channel.clone(),
         login: args.server.login()?,
+        trust: args.server.address.trust()?,
         parameters: parameters(&args),
     };
     // Where to go on. What comes carries cursors in any case, so that an interruption loses nothing.

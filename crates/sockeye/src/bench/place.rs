@@ -53,7 +53,10 @@ impl Place {
             (
                 None,
                 ServerArgs {
-                    address: AddressArgs { url: url.clone() },
+                    address: AddressArgs {
+                        url: url.clone(),
+                        ca: None,
+                    },
                     key,
                     key_file,
                 },
@@ -64,7 +67,7 @@ impl Place {
             (
                 Some(started),
                 ServerArgs {
-                    address: AddressArgs { url },
+                    address: AddressArgs { url, ca: None },
                     key: None,
                     key_file,
                 },

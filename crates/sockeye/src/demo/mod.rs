@@ -31,6 +31,7 @@ use crate::{
     publish::Publisher,
     socket::{Ended, Socket, Source},
     stream,
+    trust::Trust,
 };
 
 /// The application that the Drogue project's public demonstration used.
@@ -76,7 +77,7 @@ fn config(folder: &Path) -> Config {
 
 async fn watch(args: &DemoArgs, url: &Url, key_file: &Path) -> Result<()> {
     let key = std::fs::read_to_string(key_file).with_context(|| format!("cannot read {}", key_file.display()))?;
-    let client = Client::new(url.clone(), Some(Login::parse(&key)?))?;
+    let client = Client::new(url.clone(), Some(Login::parse(&key)?), &Trust::default())?;
     app::create(&client, APPLICATION).await?;
     app::make_public(&client, APPLICATION).await?;
     let password = device::new_password();
@@ -87,6 +88,7 @@ async fn watch(args: &DemoArgs, url: &Url, key_file: &Path) -> Result<()> {
         application: APPLICATION.to_owned(),
         channel: None,
         login: None,
+        trust: Trust::default(),
         parameters: Vec::new(),
     };
     let mut socket = source.connect(None).await.map_err(|why| ended(&why))?;
@@ -119,7 +121,8 @@ async fn publish_readings(client: &Client, url: &Url) -> Result<()> {
             if !fleet.contains_key(&name) {
                 let password = device::new_password();
                 device::create(client, APPLICATION, &reading.device, &password, &[]).await?;
-                let publisher = Publisher::new(url.clone(), APPLICATION, reading.channel, &reading.device, &password)?;
+                let client = Client::for_device(url.clone(), &Trust::default())?;
+                let publisher = Publisher::new(client, APPLICATION, reading.channel, &reading.device, &password);
                 fleet.insert(name.clone(), publisher);
             }
             fleet[&name].one(reading.payload.to_string().into_bytes(), None).await?;

@@ -6,17 +6,23 @@ use std::{
     io::{BufRead as _, BufReader, Lines},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::StreamExt as _;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use serde_json::{Value, json};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_event::{Event, binary};
 use sockeye_log::{Log as _, ReadLimit, Topic};
+use sockeye_parts::certificate::Certificate;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
+    Connector, MaybeTlsStream, WebSocketStream,
     tungstenite::{self, Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
@@ -34,8 +40,10 @@ pub struct Server {
     data: PathBuf,
     /// Kept open: what the server goes on to say must not break its pipe.
     output: Lines<BufReader<ChildStdout>>,
-    /// `http://127.0.0.1:port`
+    /// `http://127.0.0.1:port`, or `https://..`
     pub url: String,
+    /// What a client has to trust, where it is https.
+    pub certificate: Option<PathBuf>,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -68,7 +76,7 @@ impl Server {
             .map_while(Result::ok)
             .find_map(|line| {
                 line.split_whitespace()
-                    .find(|word| word.starts_with("http://"))
+                    .find(|word| word.starts_with("http"))
                     .map(str::to_owned)
             })
             .unwrap_or_else(|| panic!("the server ended without listening: {:?}", child.wait()));
@@ -77,7 +85,20 @@ impl Server {
             data: data.to_owned(),
             output,
             url,
+            certificate: None,
         }
+    }
+
+    /// As [`Server::with_device`], over TLS, with a certificate made for this run.
+    pub fn with_tls(folder: &Path) -> Self {
+        let files = Certificate::make(folder).expect("a certificate can be made");
+        let mut server = Self::start_with(&folder.join("data"), |command| {
+            command.arg("--tls-certificate").arg(&files.certificate);
+            command.arg("--tls-key").arg(&files.key);
+        });
+        server.certificate = Some(files.certificate);
+        server.make_device();
+        server
     }
 
     /// As [`Server::start`], with an application `app` and a device in it.
@@ -115,6 +136,9 @@ impl Server {
             .args(words)
             .env("SOCKEYE_URL", &self.url)
             .env("SOCKEYE_KEY_FILE", self.data.join("admin-key"));
+        if let Some(certificate) = &self.certificate {
+            command.env("SOCKEYE_CA", certificate);
+        }
         command.output().expect("the binary starts")
     }
 
@@ -162,7 +186,26 @@ impl Server {
                 .headers_mut()
                 .insert("Authorization", HeaderValue::from_str(value).expect("a header value"));
         }
-        Ok(tokio_tungstenite::connect_async(request).await?.0)
+        let connector = self.tls().map(Connector::Rustls);
+        Ok(
+            tokio_tungstenite::connect_async_tls_with_config(request, None, false, connector)
+                .await?
+                .0,
+        )
+    }
+
+    /// What a client of this server needs, where it is https.
+    pub fn tls(&self) -> Option<Arc<ClientConfig>> {
+        let pem = std::fs::read(self.certificate.as_ref()?).expect("it was made");
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(certificate.expect("it is one")).expect("it can be trusted");
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has suites for them");
+        Some(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
     }
 
     /// The process.
