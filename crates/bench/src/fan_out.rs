@@ -10,8 +10,21 @@ use crate::{
     report::{Bar, Table, median, ratios, spread},
 };
 
-/// Events in flight, and what they may cost as a multiple of the floor.
-const IN_FLIGHT: [(usize, f64); 3] = [(1, 1.1), (8, 1.5), (32, 1.7)];
+/// What Sockeye may cost.
+pub struct Bars {
+    /// As multiples of the floor, for each number of events in flight.
+    pub each: [f64; 3],
+    /// Another server in the same run that is not to be cheaper.
+    pub peer: Option<&'static str>,
+}
+
+/// The bars without TLS.
+pub const BARS: Bars = Bars {
+    each: [1.1, 1.5, 1.7],
+    peer: Some(UWEBSOCKETS),
+};
+/// Events in flight.
+const IN_FLIGHT: [usize; 3] = [1, 8, 32];
 const WARM_UP: Duration = Duration::from_millis(300);
 const ROUND: Duration = Duration::from_millis(1500);
 
@@ -26,12 +39,20 @@ struct Rounds {
 
 // ----------------------------------------------------------------------------------------------
 
-pub fn run(rounds: usize, sockets: usize, peers: &[Peer], missing: &[Missing]) -> Result<Table> {
+/// `how`: what is special about it, for the table.
+pub fn run(
+    rounds: usize,
+    how: &str,
+    sockets: usize,
+    peers: &[Peer],
+    missing: &[Missing],
+    bars: &Bars,
+) -> Result<Table> {
     let mut measured: BTreeMap<(usize, &str), Rounds> = BTreeMap::new();
     for round in 0..rounds {
         for peer in peers {
             eprintln!(
-                "fan-out to {sockets} sockets: round {} of {rounds}, {}",
+                "fan-out to {sockets} sockets{how}: round {} of {rounds}, {}",
                 round + 1,
                 peer.name
             );
@@ -49,7 +70,7 @@ pub fn run(rounds: usize, sockets: usize, peers: &[Peer], missing: &[Missing]) -
             }
         }
     }
-    let work = format!("512 B to {sockets} sockets");
+    let work = format!("512 B to {sockets} sockets{how}");
     let mut table = Table::new([
         &work,
         "server",
@@ -61,10 +82,11 @@ pub fn run(rounds: usize, sockets: usize, peers: &[Peer], missing: &[Missing]) -
         "p50 ms",
         "p99 ms",
     ]);
-    for (in_flight, most) in IN_FLIGHT {
+    for (in_flight, most) in IN_FLIGHT.into_iter().zip(bars.each) {
         let floor = &measured[&(in_flight, FLOOR)].cpu;
-        let peer = measured
-            .get(&(in_flight, UWEBSOCKETS))
+        let peer = bars
+            .peer
+            .and_then(|name| measured.get(&(in_flight, name)))
             .map(|rounds| median(&ratios(&rounds.cpu, floor)));
         for name in peers.iter().map(|peer| peer.name) {
             let rounds = &measured[&(in_flight, name)];
@@ -116,7 +138,7 @@ fn measure(peer: &Peer, sockets: usize) -> Result<Vec<(usize, Outcome)>> {
     };
     IN_FLIGHT
         .iter()
-        .map(|(in_flight, _)| {
+        .map(|in_flight| {
             load.publish(peer.publishing(*in_flight))?;
             Ok((*in_flight, load.run(&plan, |_| {})?))
         })

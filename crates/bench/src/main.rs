@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `append.rs` | the SQLite engine beside a raw append-only file that is synced the same way |
 //! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
-//! | `fan_out.rs` | one event to many sockets |
+//! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
 //! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
 //! | `idle.rs` | many sockets on which nothing happens |
 //! | `sockeye.rs`, `peers.rs` | the servers that are measured |
@@ -30,12 +30,13 @@ mod publish;
 mod report;
 mod servers;
 mod sockeye;
+mod tls;
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [append | publish | fan-out | delivery | idle] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [append | publish | fan-out | tls | delivery | idle] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,7 @@ enum Work {
     Append,
     Publish,
     FanOut,
+    Tls,
     Delivery,
     Idle,
 }
@@ -62,10 +64,14 @@ fn main() -> Result<()> {
             "append" => works.push(Work::Append),
             "publish" => works.push(Work::Publish),
             "fan-out" => works.push(Work::FanOut),
+            "tls" => works.push(Work::Tls),
             "delivery" => works.push(Work::Delivery),
             "idle" => works.push(Work::Idle),
             // How this program starts its own servers.
-            "serve" => return servers::serve(&words.next().unwrap_or_default()),
+            "serve" => {
+                let (name, folder) = (words.next(), words.next());
+                return servers::serve(&name.unwrap_or_default(), &folder.unwrap_or_default());
+            }
             "--rounds" => match words.next().and_then(|n| n.parse().ok()) {
                 Some(number @ 1..) => rounds = number,
                 _ => bail!("--rounds takes a number of at least 1\n{USAGE}"),
@@ -78,7 +84,14 @@ fn main() -> Result<()> {
         }
     }
     if works.is_empty() {
-        works = vec![Work::Append, Work::Publish, Work::FanOut, Work::Delivery, Work::Idle];
+        works = vec![
+            Work::Append,
+            Work::Publish,
+            Work::FanOut,
+            Work::Tls,
+            Work::Delivery,
+            Work::Idle,
+        ];
     }
     for work in works {
         match work {
@@ -87,9 +100,11 @@ fn main() -> Result<()> {
             Work::FanOut => {
                 let (peers, missing) = peers::start(&binary)?;
                 for sockets in SOCKETS {
-                    println!("{}\n", fan_out::run(rounds, sockets, &peers, &missing)?);
+                    let table = fan_out::run(rounds, "", sockets, &peers, &missing, &fan_out::BARS)?;
+                    println!("{table}\n");
                 }
             }
+            Work::Tls => println!("{}\n", tls::run(rounds, &binary)?),
             Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;

@@ -8,7 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sockeye_load::{Load, Pace, Plan, Publishing, Target, Template};
+use sockeye_load::{Load, Pace, Plan, Publishing, Target, Template, Tls};
+use sockeye_parts::certificate::Certificate;
 use tempfile::TempDir;
 
 use crate::{
@@ -49,7 +50,7 @@ const FRAME_HEADER: usize = 4;
 
 /// Starts all: the floor and Sockeye must run, of the others it is said why they do not.
 pub fn start(sockeye: &Path) -> Result<(Vec<Peer>, Vec<Missing>)> {
-    let mut running = vec![own(FLOOR, "floor")?, start_sockeye(sockeye)?];
+    let mut running = vec![own(FLOOR, "floor")?, start_sockeye(sockeye, None)?];
     let mut missing = Vec::new();
     for (name, peer) in [
         (UWEBSOCKETS, start_bun()),
@@ -79,7 +80,15 @@ impl Peer {
         publishing
     }
 
-    fn plain(name: &'static str, server: Server, pipelines: bool) -> Result<Self> {
+    /// With clients and publishers that speak TLS.
+    pub fn with_tls(mut self, tls: &Tls) -> Self {
+        self.target.tls = Some(tls.clone());
+        self.publishing.tls = Some(tls.clone());
+        self
+    }
+
+    /// A server of ours: it takes requests as all servers do that only broadcast.
+    pub fn plain(name: &'static str, server: Server, pipelines: bool) -> Result<Self> {
         let address: SocketAddr = server.ready.parse()?;
         let payload = Template::payload(MESSAGE);
         let request = Template::post(address, "/", None, "text/plain", payload.as_bytes());
@@ -138,6 +147,7 @@ fn start_nats() -> Result<Peer> {
     };
     let publishing = Publishing {
         address: port,
+        tls: None,
         connections: 1,
         pipelined: 1,
         hello: b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n".to_vec(),
@@ -154,12 +164,21 @@ fn start_nats() -> Result<Peer> {
     })
 }
 
-fn start_sockeye(binary: &Path) -> Result<Peer> {
-    let sockeye = Sockeye::start(binary)?;
-    let target = Target::new(sockeye.address, format!("/{APPLICATION}"));
+/// Sockeye, over TLS with a certificate and clients that trust it.
+pub fn start_sockeye(binary: &Path, tls: Option<(&Certificate, &Tls)>) -> Result<Peer> {
+    let sockeye = Sockeye::start_with(binary, tls.map(|(certificate, _)| certificate))?;
+    let tls = tls.map(|(_, tls)| tls.clone());
+    let target = Target {
+        tls: tls.clone(),
+        ..Target::new(sockeye.address, format!("/{APPLICATION}"))
+    };
     let publishing = |payload| {
         let body = Template::payload(payload);
-        Publishing::http(sockeye.address, 1, sockeye.request("application/json", body.as_bytes()))
+        let request = sockeye.request("application/json", body.as_bytes());
+        Publishing {
+            tls: tls.clone(),
+            ..Publishing::http(sockeye.address, 1, request)
+        }
     };
     // The payload is what the envelope leaves of the message.
     let whole = delivered(&target, publishing(0))?;

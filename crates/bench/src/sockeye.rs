@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sockeye_load::{Target, Template};
+use sockeye_parts::certificate::Certificate;
 use tempfile::TempDir;
 
 use crate::process::Server;
@@ -30,6 +31,11 @@ const PASSWORD: &str = "bench-password";
 
 impl Sockeye {
     pub fn start(binary: &Path) -> Result<Self> {
+        Self::start_with(binary, None)
+    }
+
+    /// As [`Sockeye::start`], over TLS if there is a certificate.
+    pub fn start_with(binary: &Path, certificate: Option<&Certificate>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let mut command = Command::new(binary);
@@ -42,15 +48,24 @@ impl Sockeye {
             "--log-level",
             "warn",
         ]);
+        if let Some(files) = certificate {
+            command.arg("--tls-certificate").arg(&files.certificate);
+            command.arg("--tls-key").arg(&files.key);
+        }
         let server = Server::start(&mut command, "listens on").context("build it with `cargo build --release`")?;
-        let address = server.ready.rsplit('/').next().context("no address")?.parse()?;
+        let url = server.ready.split(' ').next_back().context("no URL")?;
+        let address = url.rsplit('/').next().context("no address")?.parse()?;
         let key = data.join("admin-key");
         for (command, words) in [
             ("app", &["create", APPLICATION, "--public"][..]),
             ("device", &["create", APPLICATION, DEVICE, "--password", PASSWORD]),
         ] {
-            let output = Command::new(binary)
-                .args([command, "--url", &format!("http://{address}"), "--key-file"])
+            let mut call = Command::new(binary);
+            if let Some(files) = certificate {
+                call.env("SOCKEYE_CA", &files.certificate);
+            }
+            let output = call
+                .args([command, "--url", url, "--key-file"])
                 .arg(&key)
                 .args(words)
                 .output()?;

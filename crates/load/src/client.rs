@@ -4,16 +4,16 @@ use std::io::{ErrorKind, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use memchr::memmem;
-use mio::net::TcpStream;
 
 use crate::{
     frame::{self, Frame, Kind},
+    stream::Stream,
     target::Target,
 };
 
 /// A client, which owns no buffer while nothing has come in part.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Received, and not yet a whole frame.
     rest: Vec<u8>,
     state: State,
@@ -42,7 +42,7 @@ const ANSWER: usize = 16 * 1024;
 
 impl Client {
     /// A connected client, which asks for its upgrade.
-    pub(crate) fn new(stream: TcpStream, target: &Target) -> Result<Self> {
+    pub(crate) fn new(stream: Stream, target: &Target) -> Result<Self> {
         let mut client = Self {
             stream,
             rest: Vec::new(),
@@ -81,8 +81,7 @@ impl Client {
             if self.rest.is_empty() {
                 self.rest = Vec::new();
             }
-            // A read that fills no buffer has emptied the socket (epoll(7), questions and answers).
-            if length < room_size {
+            if length < room_size && self.stream.empties() {
                 return Ok(received);
             }
         }
@@ -173,7 +172,8 @@ mod tests {
         target.address = listener.local_addr().unwrap();
         let stream = std::net::TcpStream::connect(target.address).unwrap();
         // Blocking, so that each read waits for the bytes that the test sends.
-        let client = Client::new(TcpStream::from_std(stream), target).unwrap();
+        let stream = Stream::Plain(mio::net::TcpStream::from_std(stream));
+        let client = Client::new(stream, target).unwrap();
         (client, listener.accept().unwrap().0)
     }
 

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `target.rs` | [`Target`], [`Publishing`]: what is connected to, and what is sent there |
 //! | `request.rs` | [`Template`]: a request that carries the number of its event |
+//! | `stream.rs` | a connection, plain or TLS |
 //! | `client.rs` | one WebSocket client: upgrade, frames, pongs |
 //! | `frame.rs` | frames of a server, just enough of them |
 //! | `inflate.rs` | compressed frames, each inflated once for all clients |
@@ -28,6 +29,7 @@ mod outcome;
 mod post;
 mod process;
 mod request;
+mod stream;
 mod target;
 
 pub use self::core::{cores, pin};
@@ -36,4 +38,5 @@ pub use load::{Load, Plan, Progress};
 pub use outcome::{Latencies, Outcome};
 pub use process::{Process, Usage};
 pub use request::{MARK, Template};
+pub use stream::Tls;
 pub use target::{Publishing, Target};

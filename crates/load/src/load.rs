@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use memchr::memmem::Finder;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Events, Interest, Poll, Token};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use sockeye_limits as limits;
 
@@ -19,6 +19,7 @@ use crate::{
     post::Post,
     process::Process,
     request::{self, MARK, Template},
+    stream::{Stream, Tls},
     target::{Publishing, Target},
 };
 
@@ -130,7 +131,8 @@ impl Load {
         let mut heard = Instant::now();
         while ready < goal {
             while self.clients.len() < goal && self.clients.len() - ready < OPENING {
-                let stream = self.connect(target.address, Token(self.clients.len()), Interest::READABLE)?;
+                let token = Token(self.clients.len());
+                let stream = self.connect(target.address, target.tls.as_ref(), token, Interest::READABLE)?;
                 self.clients.push(Client::new(stream, &target)?);
             }
             self.poll.poll(&mut self.events, Some(TICK))?;
@@ -191,9 +193,9 @@ impl Load {
     pub fn stall(&mut self, count: usize) -> Result<()> {
         let keep = self.clients.len().saturating_sub(count);
         for mut client in self.clients.drain(keep..) {
-            self.poll.registry().deregister(&mut client.stream)?;
+            self.poll.registry().deregister(client.stream.socket_mut())?;
             // What the kernel would take for it takes long to fill.
-            set_socket_recv_buffer_size(&client.stream, STALLED_BUFFER)?;
+            set_socket_recv_buffer_size(client.stream.socket(), STALLED_BUFFER)?;
             self.stalled.push(client);
         }
         Ok(())
@@ -203,7 +205,8 @@ impl Load {
     pub fn publish(&mut self, publishing: Publishing) -> Result<()> {
         self.posts.clear();
         for number in 0..publishing.connections {
-            let stream = self.connect(publishing.address, Token(self.clients.len() + number), BOTH)?;
+            let token = Token(self.clients.len() + number);
+            let stream = self.connect(publishing.address, publishing.tls.as_ref(), token, BOTH)?;
             let mut post = Post::new(stream, &publishing.hello, publishing.answered);
             post.flush()?;
             self.posts.push(post);
@@ -364,12 +367,9 @@ impl Load {
         Ok(heard)
     }
 
-    fn connect(&self, address: SocketAddr, token: Token, interest: Interest) -> Result<TcpStream> {
-        let stream = std::net::TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        self.poll.registry().register(&mut stream, token, interest)?;
+    fn connect(&self, address: SocketAddr, tls: Option<&Tls>, token: Token, interest: Interest) -> Result<Stream> {
+        let mut stream = Stream::connect(address, tls)?;
+        stream.register(self.poll.registry(), token, interest)?;
         Ok(stream)
     }
 }

@@ -6,13 +6,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use mio::net::TcpStream;
 
-use crate::request::Template;
+use crate::{request::Template, stream::Stream};
 
 /// A connection with its requests on their way.
 pub(crate) struct Post {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// What goes out, and how much of it has.
     out: Vec<u8>,
     sent: usize,
@@ -28,7 +27,7 @@ const ANSWER: usize = 16 * 1024;
 // ----------------------------------------------------------------------------------------------
 
 impl Post {
-    pub(crate) fn new(stream: TcpStream, hello: &[u8], answered: bool) -> Self {
+    pub(crate) fn new(stream: Stream, hello: &[u8], answered: bool) -> Self {
         Self {
             stream,
             out: hello.to_vec(),
@@ -59,7 +58,12 @@ impl Post {
                 Err(error) => return Err(error).context("a connection that publishes broke off"),
             }
         }
-        Ok(())
+        match self.stream.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                Err(error).context("a connection that publishes broke off")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The next request that needs no answer and is sent.

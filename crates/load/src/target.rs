@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::request::Template;
+use crate::{request::Template, stream::Tls};
 
 /// A WebSocket to open, many times.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where the server listens.
     pub address: SocketAddr,
+    /// How to speak TLS, where the server does.
+    pub tls: Option<Tls>,
     /// Path and query.
     pub path: String,
     /// A user and an access key.
@@ -28,6 +30,8 @@ pub struct Target {
 pub struct Publishing {
     /// Where they are published.
     pub address: SocketAddr,
+    /// How to speak TLS, where the server does.
+    pub tls: Option<Tls>,
     /// How many connections.
     pub connections: usize,
     /// Requests on their way at a time, on each of them.
@@ -47,6 +51,7 @@ impl Target {
     pub fn new(address: SocketAddr, path: impl Into<String>) -> Self {
         Self {
             address,
+            tls: None,
             path: path.into(),
             login: None,
             headers: String::new(),
@@ -77,6 +82,7 @@ impl Publishing {
     pub fn http(address: SocketAddr, connections: usize, request: Template) -> Self {
         Self {
             address,
+            tls: None,
             connections,
             pipelined: 1,
             hello: Vec::new(),

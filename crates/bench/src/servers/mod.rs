@@ -4,18 +4,20 @@
 mod bare;
 mod control;
 mod floor;
+mod floor_tls;
 mod tungstenite;
 
 use anyhow::{Result, bail};
 
 // ----------------------------------------------------------------------------------------------
 
-/// Serves until the process is ended.
-pub fn serve(name: &str) -> Result<()> {
+/// Serves until the process is ended. What needs files finds them in the folder.
+pub fn serve(name: &str, folder: &str) -> Result<()> {
     match name {
         "bare" => bare::serve(),
         "floor" => floor::serve(),
+        "floor-tls" => floor_tls::serve(folder),
         "tungstenite" => tungstenite::serve(),
-        _ => bail!("there is no server `{name}`: there are bare, floor, tungstenite"),
+        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, tungstenite"),
     }
 }
