@@ -52,6 +52,8 @@ struct State {
     delivered: bool,
     failures: u32,
     avoid: Option<MemberId>,
+    /// [`Model::changes`] when it failed, if it could go elsewhere.
+    failed_at: u64,
     dying: bool,
     /// The last life in which it was delivered.
     last_life: u64,
@@ -133,6 +135,7 @@ impl Model {
                 delivered: false,
                 failures: 0,
                 avoid: None,
+                failed_at: 0,
                 dying: false,
                 last_life: 0,
                 proven: false,
@@ -292,23 +295,34 @@ impl Model {
         }
         self.changes += 2;
         self.failed(event, Some(id));
+        let device = &self.states[event].event.device;
+        if self
+            .open()
+            .any(|other| other.event.device == *device && other.holder.is_some())
+        {
+            // It has to stay where what came before it is.
+            self.states[event].failed_at = u64::MAX;
+        }
     }
 
     fn failed(&mut self, event: usize, avoid: Option<MemberId>) {
         let state = &mut self.states[event];
         state.failures += 1;
+        state.failed_at = self.changes;
         state.avoid = avoid;
         state.dying = state.failures >= self.settings.failures;
     }
 
     /// Time is this now: what is overdue.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let overdue: Vec<MemberId> = self
+        let mut overdue: Vec<MemberId> = self
             .members
             .iter()
             .filter(|(_, mirror)| mirror.deadline().is_some_and(|deadline| deadline <= now))
             .map(|(id, _)| *id)
             .collect();
+        // Who is closed last: with other members, what failed may go anywhere.
+        overdue.sort_by_key(|id| self.members[id].receipts == Receipts::Pong);
         for id in overdue {
             if self.members[&id].receipts == Receipts::Pong {
                 self.counts.no_receipt += 1;
@@ -407,7 +421,10 @@ impl Model {
             .open()
             .filter(|other| other.event.device == event.device)
             .all(alone);
-        if self.states[event.number].avoid.is_none() && alone {
+        let state = &self.states[event.number];
+        let elsewhere = state.avoid != Some(id) || state.failed_at != changes || self.members.len() == 1;
+        assert!(elsewhere || !alone, "{event:?} failed at {id:?}, there are others");
+        if state.avoid.is_none() && alone {
             let start = self.starts.insert(event.device.to_string(), (id, changes));
             let stays = start.is_none_or(|(last, then)| then != changes || last == id);
             assert!(
@@ -443,6 +460,8 @@ impl Model {
     pub(crate) fn dead_lettered(&mut self, event: &Event, stored: bool) {
         let state = &mut self.states[event.number];
         state.dying = false;
+        // Offered once more, to anyone.
+        state.failed_at = u64::MAX;
         if stored {
             state.proven = true;
             self.close(event.number);
