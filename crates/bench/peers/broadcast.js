@@ -13,6 +13,8 @@ const server = Bun.serve({
   },
   websocket: {
     perMessageDeflate: false,
+    // A Ping every 8 s (its timer has steps of 4 s); Sockeye sends one every 5 s. By default it is every two minutes.
+    idleTimeout: 9,
     open: (socket) => socket.subscribe(TOPIC),
     message() {},
   },

@@ -116,7 +116,7 @@ async fn a_tls_reader_that_stalls_and_goes_on_gets_everything() {
         world.log.append("a", new.clone().map(line));
         expected.extend(new.map(|number| line(number).into_bytes()));
         // Much longer than a silent peer is waited for, not as long as one that takes nothing.
-        sleep(limits::WS_STALL - Duration::from_secs(5)).await;
+        sleep(limits::WS_STALL.saturating_sub(Duration::from_secs(5))).await;
         assert!(!end.is_finished(), "taken for dead although something waited for it");
     }
     while reader.texts.len() < expected.len() {
