@@ -1,8 +1,8 @@
-//! Answers to requests that are nobody's.
+//! Answers to requests that are no room's.
 
 use axum::Json;
-use axum::response::IntoResponse;
-use http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Serialize;
 use sockeye_limits as limits;
 
@@ -13,6 +13,15 @@ pub(crate) struct Explanation {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+/// `GET /`: 200 without a body tells devices that their endpoint is there (compat/drogue.md 5.1). Who asks for another protocol
+/// has forgotten the application in the path, who posts the channel: 404 (1.1).
+pub(crate) async fn root(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if matches!(method, Method::GET | Method::HEAD) && !headers.contains_key(header::UPGRADE) {
+        return StatusCode::OK.into_response();
+    }
+    not_found(uri).await.into_response()
+}
 
 /// 404: no room has this path.
 pub(crate) async fn not_found(uri: Uri) -> (StatusCode, Json<Explanation>) {

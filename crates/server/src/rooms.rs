@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
 use rustls::ServerConfig;
@@ -94,6 +95,7 @@ impl Rooms {
         let api = Api::new(Arc::clone(&registry), Arc::clone(&log), access, config.retention);
         let (ingest, drogue) = (Arc::new(ingest), sockeye_dialect_drogue::router(Arc::new(drogue)));
         let protocols = Router::new()
+            .route("/", any(not_found::root))
             .merge(sockeye_api::router(Arc::new(api)).layer(any_origin()))
             .merge(sockeye_ingest_http::router(Arc::clone(&ingest)))
             .merge(sockeye_ingest_http::webhooks(ingest, &drogue))

@@ -24,7 +24,7 @@ mod refusal;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{any, post};
 use bytestring::ByteString;
 use sockeye_access::Devices;
 use sockeye_limits as limits;
@@ -74,12 +74,10 @@ impl Ingest {
     }
 }
 
-/// The routes below `/v1`, and `GET /`, by which devices see that the endpoint is there. What follows the channel is allowed and
-/// says nothing (compat/drogue.md 5.1).
+/// The routes below `/v1`. What follows the channel is allowed and says nothing (compat/drogue.md 5.1).
 pub fn router(state: Arc<Ingest>) -> Router {
     let publish = || post(publish::publish).fallback(publish::not_allowed);
     Router::new()
-        .route("/", get(publish::is_here).fallback(publish::not_found))
         .route("/v1/{channel}", publish())
         .route("/v1/{channel}/", publish())
         .route("/v1/{channel}/{*suffix}", publish())

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use bytestring::ByteString;
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use sockeye_access::{DeviceError, DeviceLogin, Identity, LoginError, Publisher};
@@ -32,15 +32,6 @@ pub(crate) async fn publish(State(ingest): State<Arc<Ingest>>, request: Request)
 /// Another method on a path that publishes.
 pub(crate) async fn not_allowed(State(ingest): State<Arc<Ingest>>) -> Response {
     ingest.refuse(Refusal::MethodNotAllowed)
-}
-
-/// `GET /`: 200 without a body. Who asks for another protocol there has forgotten the application in the path: 404
-/// (compat/drogue.md 1.1).
-pub(crate) async fn is_here(State(ingest): State<Arc<Ingest>>, headers: HeaderMap) -> Response {
-    if headers.contains_key(header::UPGRADE) {
-        return ingest.refuse(Refusal::NotFound);
-    }
-    StatusCode::OK.into_response()
 }
 
 /// A webhook of The Things Network.
