@@ -1,6 +1,6 @@
 //! `sockeye key`: access keys.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
@@ -87,16 +87,11 @@ pub async fn run(args: KeyArgs) -> Result<()> {
             )?;
         }
         KeyAction::Show { prefix } => {
-            let found = keys(&client, user)
-                .await?
-                .into_iter()
-                .find(|key| key["prefix"] == prefix.as_str());
-            match found {
-                Some(key) => output::document(output, &key)?,
-                None => bail!("there is no key {prefix}; `sockeye key list` shows those there are"),
-            }
+            output::document(output, &find(&client, user, &prefix).await?)?;
         }
         KeyAction::Delete { prefix } => {
+            // The API says 204 also where there is none, as the original does.
+            find(&client, user, &prefix).await?;
             let path = [&TOKENS[..], &[&prefix]].concat();
             client
                 .send(client.call(Method::DELETE, &path).query(&[("user", user)]))
@@ -105,6 +100,12 @@ pub async fn run(args: KeyArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn find(client: &Client, user: Option<&str>, prefix: &str) -> Result<Value> {
+    let keys = keys(client, user).await?;
+    let found = keys.into_iter().find(|key| key["prefix"] == prefix);
+    found.with_context(|| format!("there is no key {prefix}; `sockeye key list` shows those there are"))
 }
 
 async fn keys(client: &Client, user: Option<&str>) -> Result<Vec<Value>> {

@@ -75,6 +75,7 @@ fn errors_say_what_to_do() {
         (&["app", "show", "none"], "404"),
         (&["device", "create", "none", "d"], "none"),
         (&["key", "show", "drg_nobody"], "sockeye key list"),
+        (&["key", "delete", "drg_nobody"], "sockeye key list"),
         (&["stream", "none"], "Resource not found: Application / none"),
         (
             &["publish", "none", "c", "1", "--device", "d", "--password", "p"],
