@@ -33,9 +33,12 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Busy;
 
-/// A stored hash that is never verified.
+/// A stored password that is never verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
+    /// Whoever knows the name would be the device.
+    #[error("must not be empty")]
+    Empty,
     /// Not the form that its name promises.
     #[error("must be a hash of the form `{0}`")]
     Form(&'static str),
@@ -145,6 +148,7 @@ impl Gate {
 /// Checks that a stored password has a form and a cost with which it can be verified. Costs nothing itself.
 pub fn check_password(stored: &Password) -> Result<(), PasswordError> {
     match stored {
+        Password::Plain(text) if text.is_empty() => Err(PasswordError::Empty),
         Password::Plain(_) => Ok(()),
         Password::Bcrypt(hash) => {
             let form = PasswordError::Form("$2b$<cost>$<salt and hash>");
@@ -257,6 +261,10 @@ mod tests {
     fn what_is_stored_has_a_form_and_a_bounded_cost() {
         let bcrypt = |text: String| check_password(&Password::Bcrypt(text));
         let sha512 = |text: String| check_password(&Password::Sha512(text));
+        assert_eq!(
+            check_password(&Password::Plain(String::new())),
+            Err(PasswordError::Empty)
+        );
         for good in [SHA512, SHA512_ROUNDS] {
             assert_eq!(sha512(good.into()), Ok(()));
         }

@@ -109,8 +109,10 @@ pub(crate) async fn delete(
     DeleteOptions(pre): DeleteOptions,
 ) -> Result<StatusCode, ApiError> {
     may_write(&api, &login, &application).await?;
-    api.registry.delete_device(&application, &name, pre).await?;
-    Ok(StatusCode::NO_CONTENT)
+    match api.registry.delete_device(&application, &name, pre).await {
+        Err(WriteError::NotFound(_)) => Err(ApiError::no_device(&name)),
+        deleted => Ok(deleted.map(|()| StatusCode::NO_CONTENT)?),
+    }
 }
 
 // ----------------------------------------------------------------------------------------------

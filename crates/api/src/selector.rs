@@ -20,7 +20,7 @@ enum Requirement {
 
 /// Why a text is no selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the selector is wrong at `{at}`: {problem}")]
+#[error("the selector is wrong {}: {problem}", place(at))]
 pub(crate) struct SelectorError {
     at: String,
     problem: &'static str,
@@ -110,6 +110,14 @@ fn whole_word(text: &str) -> Result<String, SelectorError> {
     match word(text)? {
         (word, "") => Ok(word),
         (_, rest) => Err(error(rest, "values are separated by commas")),
+    }
+}
+
+fn place(at: &str) -> String {
+    if at.is_empty() {
+        "at its end".to_owned()
+    } else {
+        format!("at `{at}`")
     }
 }
 

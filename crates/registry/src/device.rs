@@ -63,7 +63,7 @@ pub struct SpecError {
 
 // ----------------------------------------------------------------------------------------------
 
-const CREDENTIAL: &str = "one of `pass`, `user`, `psk`, `cert`";
+const CREDENTIAL: &str = "one of `pass` (text, or an object with `plain`, `bcrypt` or `sha512`), `user` (with `username`, `password`), `psk`, `cert`";
 
 impl DeviceSpec {
     /// Reads a device's document. Credentials of kinds that are not known are an error: a typing error must not lock a
@@ -216,7 +216,7 @@ mod tests {
         for (document, said) in [
             (
                 json!({"authentication": {"credentials": ["s3cret"]}}),
-                "`spec.authentication.credentials` entry 0 must be one of `pass`, `user`, `psk`, `cert`",
+                "`spec.authentication.credentials` entry 0 must be one of `pass` (text, or an object with `plain`, `bcrypt` or `sha512`), `user` (with `username`, `password`), `psk`, `cert`",
             ),
             (
                 json!({"authentication": "s3cret"}),

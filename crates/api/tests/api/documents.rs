@@ -172,6 +172,7 @@ async fn statuses_of_applications() {
         // lists
         ("alice", "GET ?limit=x", String::new(), 400, "limit"),
         ("alice", "GET ?labels=a=", String::new(), 400, "InvalidRequest"),
+        ("alice", "GET ?labels=a=", String::new(), 400, "at its end"),
         // paths
         ("alice", "GET /%ff", String::new(), 400, "BadRequest"),
         ("alice", "PATCH /mine", String::new(), 405, "MethodNotAllowed"),
@@ -238,6 +239,13 @@ async fn statuses_of_devices() {
         (
             "alice",
             "POST /mine/devices",
+            spec(r#"{"authentication":{"credentials":[{"pass":""}]}}"#),
+            400,
+            "entry 0: the password must not be empty",
+        ),
+        (
+            "alice",
+            "POST /mine/devices",
             spec(&format!(
                 r#"{{"authentication":{{"credentials":[{}]}}}}"#,
                 [HASHED; 5].join(",")
@@ -255,7 +263,13 @@ async fn statuses_of_devices() {
             204,
             "",
         ),
-        ("alice", "DELETE /mine/devices/e", String::new(), 404, "NotFound"),
+        (
+            "alice",
+            "DELETE /mine/devices/e",
+            String::new(),
+            404,
+            "there is no device `e`",
+        ),
         ("alice", "DELETE /mine/devices/d", String::new(), 204, ""),
         ("alice", "DELETE /mine/devices/d", String::new(), 404, "NotFound"),
         ("alice", "PUT /mine/devices", String::new(), 405, "MethodNotAllowed"),

@@ -30,6 +30,9 @@ pub(crate) enum Refusal {
     /// 404: nothing is called so.
     #[error("there is nothing here: GET /<application> or /<application>/<channel> opens a stream")]
     NotFound,
+    /// 404: a path of the server itself.
+    #[error("there is nothing here: `{0}` is no application but a path of the server itself")]
+    Reserved(String),
     /// 405: only GET opens a stream.
     #[error("a stream is opened with GET")]
     MethodNotAllowed,
@@ -89,7 +92,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::NoApplication(_) | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NoApplication(_) | Self::NotFound | Self::Reserved(_) => StatusCode::NOT_FOUND,
             Self::Gone { .. } => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Handshake(HandshakeError::NoUpgrade | HandshakeError::Version) => StatusCode::UPGRADE_REQUIRED,

@@ -44,6 +44,9 @@ impl Drogue {
     /// client is told that it is connected.
     async fn open(&self, mut request: Request) -> Result<Response, Refusal> {
         let target = Target::of(request.uri().path()).ok_or(Refusal::NotFound)?;
+        if limits::RESERVED_APPLICATION_NAMES.contains(&&*target.application) {
+            return Err(Refusal::Reserved(target.application.to_string()));
+        }
         let query = Query::of(request.uri().query());
         let credentials = query.credentials(request.headers())?;
         let caller = self.access.authenticate(&credentials).await?;

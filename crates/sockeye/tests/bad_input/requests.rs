@@ -22,7 +22,7 @@ fn paths_and_methods_that_are_not_there() {
     let login = [admin.as_str()];
     for case in [
         (
-            "GET /",
+            "POST /",
             &login[..],
             "",
             404,
@@ -42,7 +42,15 @@ fn paths_and_methods_that_are_not_there() {
             "`/api/registry/v2/apps`",
         ),
         ("GET /%ff", &login, "", 404, "NotFound", "/<application>/<channel>"),
-        ("GET /metrics", &login, "", 404, "NotFound", "metrics"),
+        (
+            "GET /metrics",
+            &login,
+            "",
+            404,
+            "NotFound",
+            "`metrics` is no application",
+        ),
+        ("POST /ttn/v3", &[], "{}", 501, "NotImplemented", "/v1/<channel>"),
         ("GET /v1/c", &[], "", 405, "MethodNotAllowed", "publish with POST"),
         ("BREW /v1/c", &[], "", 405, "MethodNotAllowed", "publish with POST"),
         ("DELETE /app", &login, "", 405, "MethodNotAllowed", "with GET"),
@@ -186,7 +194,10 @@ fn names_that_are_none() {
     // Nothing is called so, and whoever asks learns no more.
     for name in ["Upper", "api", &too_long] {
         let headers = [&UPGRADE[..], &[admin.as_str()]].concat();
-        let message = format!("Resource not found: Application / {name}");
+        let message = match name {
+            "api" => "`api` is no application".to_owned(),
+            name => format!("Resource not found: Application / {name}"),
+        };
         check(
             &server,
             &(&format!("GET /{name}"), &headers, "", 404, "NotFound", &message),

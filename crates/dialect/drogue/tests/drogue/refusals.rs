@@ -61,7 +61,6 @@ async fn who_may_read_what() {
         ("/app", &bob, Some("app")),
         ("/nobody", &alice, Some("nobody")),
         ("/a%22b%2Fc", &alice, Some("a\"b/c")),
-        ("/metrics", "", Some("metrics")),
     ] {
         let expected = application.map_or((101, "", String::new()), |name| (404, "NotFound", not_found(name)));
         let (status, error, message) = (expected.0, expected.1, expected.2.as_str());
@@ -72,6 +71,10 @@ async fn who_may_read_what() {
             (status, error, message),
         )
         .await;
+    }
+    // Names that no application can have.
+    for path in ["/metrics", "/api/nothing"] {
+        check(&world, get(path), &[], (404, "NotFound", "a path of the server itself")).await;
     }
 }
 
