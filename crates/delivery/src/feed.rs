@@ -201,6 +201,7 @@ impl Feed {
                     let topic = &self.reading.topic;
                     if let Some(membership) = topic.join(position, key, encoder, Arc::clone(member), &self.shard, room)
                     {
+                        self.what_is_left = false;
                         self.mode = Mode::Live(membership);
                         return Ok(Fed::Live);
                     }
