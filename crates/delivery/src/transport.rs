@@ -53,7 +53,10 @@ impl<S> Transport<S> {
     /// With what HTTP read of it and did not need.
     #[must_use]
     pub fn behind(mut self, read: Bytes) -> Self {
-        self.read = read;
+        // Nothing may still hold the buffer of HTTP.
+        if !read.is_empty() {
+            self.read = read;
+        }
         self
     }
 }
@@ -119,5 +122,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
             Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// What HTTP read, and whether it is still held.
+    fn read_by_http(bytes: &'static [u8]) -> (Bytes, Arc<()>) {
+        struct Buffer {
+            bytes: &'static [u8],
+            _held: Arc<()>,
+        }
+        impl AsRef<[u8]> for Buffer {
+            fn as_ref(&self) -> &[u8] {
+                self.bytes
+            }
+        }
+        let held = Arc::new(());
+        let buffer = Buffer {
+            bytes,
+            _held: Arc::clone(&held),
+        };
+        (Bytes::from_owner(buffer), held)
+    }
+
+    #[tokio::test]
+    async fn what_http_read_comes_first() {
+        let (near, mut far) = duplex(100);
+        let (read, held) = read_by_http(b"abc");
+        let mut transport = Transport::plain(near, Arc::new(())).behind(read);
+        far.write_all(b"def").await.unwrap();
+        let mut bytes = [0; 6];
+        transport.read_exact(&mut bytes[..2]).await.unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        transport.read_exact(&mut bytes[2..]).await.unwrap();
+        assert_eq!(&bytes, b"abcdef");
+        assert_eq!(Arc::strong_count(&held), 1, "its buffer is free");
+    }
+
+    /// Regression: nothing that was read kept the 8 KiB into which HTTP reads, for each idle socket.
+    #[tokio::test]
+    async fn nothing_that_was_read_holds_no_buffer() {
+        let (read, held) = read_by_http(b"");
+        let _transport = Transport::plain(duplex(1).0, Arc::new(())).behind(read);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }
