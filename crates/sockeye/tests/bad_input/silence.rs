@@ -93,6 +93,7 @@ fn half_open_peers_are_found_and_forgotten() {
     let (time, mut taken) = (2 * limits::WS_CLIENT_TIMEOUT, [0; 500]);
     while start.elapsed() < time {
         slow.0.read_exact(&mut taken).expect("a reader that is slow is kept");
+        #[expect(clippy::disallowed_methods, reason = "a reader's pace, which nothing waits for")]
         std::thread::sleep(Duration::from_millis(50));
     }
     let numbers = numbers(&metrics);
