@@ -164,6 +164,16 @@ impl Memory {
         drop(self.budget.push(self.store(Kind::Tail), segment));
     }
 
+    /// Gives up the newest, for what comes next does not follow it.
+    pub(crate) fn forget(&self) {
+        let mut dropped = Vec::new();
+        let (mut kept, id) = (self.budget.lock(), self.store(Kind::Tail));
+        while let Some(segment) = self.budget.change(&mut kept, id, |store| store.pop()) {
+            dropped.push(segment);
+        }
+        drop(kept);
+    }
+
     /// Keeps a segment that was read of the past.
     pub(crate) fn keep(&self, segment: Arc<Segment>) {
         drop(self.budget.push(self.store(Kind::Past), segment));

@@ -57,7 +57,17 @@ impl Source {
         &self.position
     }
 
-    /// The next batch; waits for it. May be dropped and called again without loss; after an error there is nothing more.
+    /// Goes on behind what retention has removed.
+    pub(crate) fn skip_to(&mut self, oldest: &Position) {
+        for (partition, next) in oldest.offsets() {
+            self.position.advance(*partition, *next);
+        }
+        self.outage.over();
+        self.state = self.open();
+    }
+
+    /// The next batch; waits for it. May be dropped and called again without loss; after an error there is nothing more,
+    /// but behind what was removed.
     ///
     /// # Errors
     /// The log cannot be read on; [`ReadError::Unavailable`] only after [`limits::LOG_OUTAGE`].

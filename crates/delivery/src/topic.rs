@@ -186,6 +186,10 @@ impl LiveTopic {
             };
             match batch {
                 Ok(batch) => self.show_all(from, batch, &mut shown, metrics).await,
+                Err(ReadError::Trimmed { oldest }) if !from.is_at_or_behind(&oldest) => {
+                    self.skip_to(&oldest).await;
+                    source.skip_to(&oldest);
+                }
                 Err(error) => {
                     self.end(error).await;
                     return;
@@ -237,6 +241,36 @@ impl LiveTopic {
             rooms.insert(shard.core, shard.room().await);
         }
         rooms
+    }
+
+    /// Retention has passed the head, while the log could not be read: members of lanes miss something and are told. Whoever
+    /// came later and is not at the head yet may be beyond what was removed, and goes on.
+    async fn skip_to(&self, oldest: &Position) {
+        loop {
+            let mut orders = HashMap::new();
+            for shard in self.shards_in_use() {
+                orders.insert(shard.core, shard.reserve().await);
+            }
+            let mut state = self.lock();
+            let ended = state.lanes.by_core();
+            if ended.keys().any(|core| !orders.contains_key(core)) {
+                continue;
+            }
+            // Under the lock: who joins at the new head is not told.
+            for (core, lanes) in ended {
+                if let Some(Some(order)) = orders.remove(&core) {
+                    let error = ReadError::Trimmed { oldest: oldest.clone() };
+                    order.send(Order::End(lanes, error, state.head.clone()));
+                }
+            }
+            for (partition, next) in oldest.offsets() {
+                state.head.advance(*partition, *next);
+            }
+            self.memory.forget();
+            drop(state);
+            self.moved.notify_waiters();
+            return;
+        }
     }
 
     async fn end(&self, error: ReadError) {

@@ -151,6 +151,30 @@ async fn who_was_live_is_told_what_it_misses() {
     assert_eq!(end.await.unwrap().cause, Cause::Trimmed);
 }
 
+/// A regression: when retention passed the head of a topic during an outage, those were told, too, who had come later and
+/// missed nothing.
+#[tokio::test(start_paused = true)]
+async fn who_misses_nothing_is_not_told() {
+    let world = World::new();
+    world.log.append("a", numbers(3));
+    let (mut early, end) = world.client_of(from(3, 3)).await;
+    sleep(Duration::from_secs(1)).await;
+    world.log.unavailable();
+    world.log.append("a", (3..13).map(|number| number.to_string()));
+    world.log.trim(8);
+    let (mut late, _end) = world.client_of(from(10, 13)).await;
+    let (mut live, _end) = world.client_of(from(13, 13)).await;
+    sleep(Duration::from_secs(1)).await;
+    world.log.fail(None);
+    assert_eq!(closed(&mut early).await.0, 1013);
+    while early.next().await.is_some() {}
+    assert_eq!(end.await.unwrap().cause, Cause::Trimmed);
+    expect(&mut late, 10..13).await;
+    world.log.append("a", ["13".to_owned()]);
+    expect(&mut late, 13..14).await;
+    expect(&mut live, 13..14).await;
+}
+
 /// Everything arrives although nothing can be kept: who waits is given what was read for it.
 #[tokio::test(start_paused = true)]
 async fn nobody_needs_memory_to_read_on() {
