@@ -63,7 +63,6 @@ fn slow_heads_and_bodies_are_given_up_and_harm_nobody() {
 /// one that reads a backlog slowly, so that no Ping has reached it yet, one that reads nothing, one that stopped in the middle
 /// of a frame. One's machine is gone, one broke off.
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a slow reader pauses; nothing waits for it")]
 fn half_open_peers_are_found_and_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start_with(folder.path(), |command| {
