@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sockeye_load::{Target, Template};
+use sockeye_load::{Requests, Target, Template};
 use sockeye_parts::certificate::Certificate;
 use tempfile::TempDir;
 
@@ -86,14 +86,16 @@ impl Sockeye {
 
     /// A request to the device endpoint.
     pub fn request(&self, content_type: &str, body: &[u8]) -> Template {
+        self.requests()(content_type, body)
+    }
+
+    /// Makes such requests, from media type and body.
+    pub fn requests(&self) -> Requests {
+        let address = self.address;
         let user = format!("{DEVICE}@{APPLICATION}");
-        Template::post(
-            self.address,
-            "/v1/temperature",
-            Some((&user, PASSWORD)),
-            content_type,
-            body,
-        )
+        Box::new(move |content_type, body| {
+            Template::post(address, "/v1/temperature", Some((&user, PASSWORD)), content_type, body)
+        })
     }
 
     /// A request that publishes a payload with a place for its number.

@@ -11,6 +11,8 @@
 //! | `inflate.rs` | compressed frames, each inflated once for all clients |
 //! | `post.rs` | one connection that publishes |
 //! | `load.rs` | [`Load`]: all of them, and the loop |
+//! | `returning.rs` | a client that goes away and comes back: its cursor, and the event that must come next |
+//! | `storm.rs` | [`Storms`]: clients that come back all at once |
 //! | `course.rs` | which event has reached whom; when the next one is due |
 //! | `outcome.rs` | [`Outcome`]: what was measured |
 //! | `process.rs` | [`Process`]: CPU time and memory of a server on this machine |
@@ -29,6 +31,8 @@ mod outcome;
 mod post;
 mod process;
 mod request;
+mod returning;
+mod storm;
 mod stream;
 mod target;
 
@@ -37,6 +41,7 @@ pub use course::Pace;
 pub use load::{Load, Plan, Progress};
 pub use outcome::{Latencies, Outcome};
 pub use process::{Process, Usage};
-pub use request::{MARK, Template};
+pub use request::{BATCH, MARK, Template};
+pub use storm::{Requests, Resumed, Storms};
 pub use stream::Tls;
 pub use target::{Publishing, Target};

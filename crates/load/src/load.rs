@@ -91,11 +91,11 @@ const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 /// Bytes that the kernel takes for a client that does not read.
 const STALLED_BUFFER: usize = 4 * limits::KIB;
 /// Longest wait for anything to happen.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 /// A wait ends up to a millisecond late: before that, the loop looks at the clock.
 const SPIN: Duration = Duration::from_millis(2);
 /// Nothing has arrived for this long while something was on its way: it will not.
-const SILENCE: Duration = Duration::from_secs(15);
+pub(crate) const SILENCE: Duration = Duration::from_secs(15);
 
 // ----------------------------------------------------------------------------------------------
 

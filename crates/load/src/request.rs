@@ -6,6 +6,8 @@ use crate::target::basic;
 
 /// What stands before the number in a payload: a member of a JSON object.
 pub const MARK: &str = "\"n\":\"";
+/// The media type of a batch of events (CloudEvents, HTTP binding section 3.3).
+pub const BATCH: &str = "application/cloudevents-batch+json";
 /// Digits of the number.
 const DIGITS: usize = 16;
 
@@ -42,12 +44,20 @@ impl Template {
 
     /// A JSON payload of this many bytes with a place for the number; never shorter than that place needs.
     pub fn payload(bytes: usize) -> String {
-        let empty = format!("{{{MARK}{:0DIGITS$}\",\"pad\":\"\"}}", 0).len();
-        format!(
-            "{{{MARK}{:0DIGITS$}\",\"pad\":\"{}\"}}",
-            0,
-            "x".repeat(bytes.saturating_sub(empty))
-        )
+        payload(0, bytes)
+    }
+
+    /// A body of the type [`BATCH`] with these JSON payloads, each one event. Ids repeat from batch to batch: nobody reads
+    /// them.
+    pub fn batch<P: AsRef<str>>(payloads: impl IntoIterator<Item = P>) -> String {
+        let event = |(id, payload): (usize, P)| {
+            let payload = payload.as_ref();
+            format!(
+                r#"{{"specversion":"1.0","id":"{id}","type":"bench","source":"/","datacontenttype":"application/json","data":{payload}}}"#
+            )
+        };
+        let events: Vec<_> = payloads.into_iter().enumerate().map(event).collect();
+        format!("[{}]", events.join(","))
     }
 
     /// Appends the request with this number.
@@ -59,6 +69,12 @@ impl Template {
             out[start + at..start + at + DIGITS].copy_from_slice(digits.as_bytes());
         }
     }
+}
+
+/// As [`Template::payload`], with this number.
+pub(crate) fn payload(number: u64, bytes: usize) -> String {
+    let of = |pad: &str| format!("{{{MARK}{number:0DIGITS$}\",\"pad\":\"{pad}\"}}");
+    of(&"x".repeat(bytes.saturating_sub(of("").len())))
 }
 
 /// The number behind a mark.
@@ -86,6 +102,19 @@ mod tests {
         let at = memchr::memmem::find(&sent, MARK.as_bytes()).unwrap() + MARK.len();
         assert_eq!(number(&sent[at..]), Some(4_711));
         assert!(sent.ends_with(b"x\"}"));
+    }
+
+    #[test]
+    fn a_batch_holds_each_payload() {
+        assert_eq!(Template::batch([""; 0]), "[]");
+        let batch = Template::batch((3..6).map(|number| payload(number, 100)));
+        assert_eq!(batch.matches(r#""specversion":"1.0""#).count(), 3);
+        for number in 3..6 {
+            assert!(
+                batch.contains(&format!("\"data\":{}}}", payload(number, 100))),
+                "{batch}"
+            );
+        }
     }
 
     #[test]

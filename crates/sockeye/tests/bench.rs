@@ -37,6 +37,17 @@ fn a_server_of_its_own() {
             &["published", "answer_ms/p99.9"],
         ),
         (&["idle", "--sockets", "20"], &["sockets", "server_resident_bytes"]),
+        (
+            &["resume", "--sockets", "20", "--missed", "1200", "--size", "50"],
+            &[
+                "storms",
+                "resumes_without_gap_or_duplicate",
+                "delivered",
+                "caught_up_ms/p99",
+                "everybody_caught_up_ms/p50",
+                "server_resident_bytes",
+            ],
+        ),
     ] {
         let mut command = sockeye();
         command.current_dir(folder.path()).arg("bench").args(words);

@@ -1,9 +1,11 @@
 //! What was missed: many short resumes at once, and one long backlog.
 
-use anyhow::{Context as _, Result, bail};
-use futures_util::StreamExt as _;
-use sockeye_load::Load;
+use std::time::Duration;
 
+use anyhow::{Context as _, Result};
+use sockeye_load::{Load, Storms, Target};
+
+use super::PAYLOAD;
 use crate::{
     report::{Bar, Table},
     sockeye::{APPLICATION, Sockeye},
@@ -11,21 +13,33 @@ use crate::{
 
 const RESUMES: usize = 5_000;
 const MISSED: usize = 10;
+/// Time for storms of resumes: a few of them.
+const STORMS: Duration = Duration::from_secs(5);
 const BACKLOG: usize = 1_000_000;
 
 // ----------------------------------------------------------------------------------------------
 
 pub fn resumes(sockeye: &Sockeye, table: &mut Table) -> Result<()> {
     eprintln!("{RESUMES} resumes");
-    sockeye.fill(1)?;
-    let cursor = first_cursor(sockeye)?;
-    sockeye.fill(MISSED)?;
-    let each = read(sockeye, &format!("from={cursor}"), RESUMES, MISSED)? / RESUMES as f64;
+    let storms = Storms {
+        target: Target::new(sockeye.address, format!("/{APPLICATION}")),
+        clients: RESUMES,
+        missed: MISSED,
+        payload: PAYLOAD,
+        publish: sockeye.requests(),
+        server: Some(sockeye.server.process()?),
+    };
+    let resumed = storms.run(STORMS, |_, _| {})?;
     row(
         table,
-        format!("{RESUMES} resumes from a cursor, {MISSED} events each, CPU us each"),
-        each,
+        format!("{RESUMES} resumes at once from cursors, {MISSED} events each, all gapless, CPU us each"),
+        resumed.cpu_per_resume().context("the server used no CPU time")?,
         80.0,
+        format!(
+            "{} storms, everybody back within {:.0} ms (median)",
+            resumed.storms,
+            resumed.everybody.at(0.5).as_secs_f64() * 1e3
+        ),
     );
     Ok(())
 }
@@ -33,44 +47,23 @@ pub fn resumes(sockeye: &Sockeye, table: &mut Table) -> Result<()> {
 pub fn backlog(sockeye: &Sockeye, table: &mut Table) -> Result<()> {
     eprintln!("a backlog of {BACKLOG} events");
     sockeye.fill(BACKLOG)?;
-    let each = read(sockeye, "from=earliest", 1, BACKLOG)? / BACKLOG as f64;
+    let server = sockeye.server.process()?;
+    let before = server.usage()?.cpu;
+    let mut load = Load::new()?;
+    load.open(sockeye.target("from=earliest"), 1, |_| {})?;
+    load.receive(BACKLOG as u64)?;
+    let cpu = server.usage()?.cpu.saturating_sub(before);
     row(
         table,
         format!("a backlog of {BACKLOG} events to one reader, CPU us each"),
-        each,
+        cpu.as_secs_f64() * 1e6 / BACKLOG as f64,
         3.0,
+        "one round".to_owned(),
     );
     Ok(())
 }
 
-/// CPU time of the server, in microseconds, until so many clients have read so many events each.
-fn read(sockeye: &Sockeye, query: &str, clients: usize, events: usize) -> Result<f64> {
-    let server = sockeye.server.process()?;
-    let before = server.usage()?.cpu;
-    let mut load = Load::new()?;
-    load.open(sockeye.target(query), clients, |_| {})?;
-    load.receive((clients * events) as u64)?;
-    Ok(server.usage()?.cpu.saturating_sub(before).as_secs_f64() * 1e6)
-}
-
-/// The cursor behind the oldest event.
-fn first_cursor(sockeye: &Sockeye) -> Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let url = format!("ws://{}/{APPLICATION}?from=earliest&cursor=true", sockeye.address);
-        let (mut socket, _) = tokio_tungstenite::connect_async(url).await?;
-        while let Some(message) = socket.next().await {
-            let message = message?;
-            if message.is_text() {
-                let event: serde_json::Value = serde_json::from_str(message.to_text()?)?;
-                return Ok(event["cursor"].as_str().context("the event has no cursor")?.to_owned());
-            }
-        }
-        bail!("the server gave no event")
-    })
-}
-
-fn row(table: &mut Table, work: String, each: f64, most: f64) {
+fn row(table: &mut Table, work: String, each: f64, most: f64, remark: String) {
     let [bar, verdict] = Bar::AtMost(most).cells(each);
     table.row([
         work,
@@ -79,6 +72,6 @@ fn row(table: &mut Table, work: String, each: f64, most: f64) {
         format!("{each:.2}"),
         bar,
         verdict,
-        "one round".to_owned(),
+        remark,
     ]);
 }

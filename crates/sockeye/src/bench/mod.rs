@@ -16,17 +16,21 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use sockeye_limits as limits;
-use sockeye_load::{Load, Outcome, Pace, Plan, Progress, Publishing, Target, Template};
+use sockeye_load::{BATCH, Load, Pace, Plan, Progress, Publishing, Storms, Target, Template};
 use sockeye_server::Signals;
 use tokio::sync::oneshot;
 use url::Url;
 
-use self::{place::Place, report::Report};
+use self::{
+    place::Place,
+    report::{Measured, Report},
+};
 
-/// Measure a server: events to many sockets, events in, idle sockets.
+/// Measure a server: events to many sockets, events in, idle sockets, sockets that come back.
 ///
 /// Without --url a server is started for it, with a data folder that is removed afterwards. An application and a device
-/// are made for the run, and removed. Latencies count from the time at which an event was meant to be sent.
+/// are made for the run, and removed. Latencies count from the time at which something was meant to happen: an event to be
+/// sent, a client to come back.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     #[command(subcommand)]
@@ -93,13 +97,33 @@ enum Work {
         #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
         sockets: u32,
     },
+    /// Sockets that come back all at once, each from its cursor, and read what they have missed.
+    ///
+    /// They go away, events are published, all come back in the same moment: storm after storm, after one that does not
+    /// count. A client that misses an event or gets one twice makes the command fail.
+    Resume {
+        /// Sockets that go away and come back.
+        #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
+        sockets: u32,
+        /// Events that each of them misses.
+        #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        missed: u32,
+        #[command(flatten)]
+        payload: PayloadArgs,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct PayloadArgs {
+    /// Bytes of the payload of an event.
+    #[arg(long, value_name = "BYTES", default_value = "300", value_parser = clap::value_parser!(u32).range(1..=limits::EVENT_PAYLOAD as i64))]
+    size: u32,
 }
 
 #[derive(Args, Clone, Debug)]
 struct PublishArgs {
-    /// Bytes of the payload of an event.
-    #[arg(long, value_name = "BYTES", default_value = "300", value_parser = clap::value_parser!(u32).range(1..=limits::EVENT_PAYLOAD as i64))]
-    size: u32,
+    #[command(flatten)]
+    payload: PayloadArgs,
     /// Requests a second, whatever becomes of the earlier ones [default: as fast as the server allows].
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
@@ -127,30 +151,64 @@ pub async fn run(args: BenchArgs) -> Result<()> {
 }
 
 async fn measure(args: &BenchArgs, place: &Place) -> Result<Report> {
-    let plan = Plan {
-        pace: args.work.pace(),
-        reaches: None,
-        warm_up: WARM_UP,
-        time: Duration::from_secs(args.time),
-        server: place.process,
+    let time = Duration::from_secs(args.time);
+    let before = place.process.map(|server| server.usage()).transpose()?;
+    let measured = if let Work::Resume {
+        sockets,
+        missed,
+        payload,
+    } = &args.work
+    {
+        let storms = Storms {
+            target: place.target(),
+            clients: *sockets as usize,
+            missed: *missed as usize,
+            payload: payload.size as usize,
+            publish: place.requests(),
+            server: place.process,
+        };
+        apart(move |bar| weather(&storms, time, bar)).await?
+    } else {
+        let plan = Plan {
+            pace: args.work.pace(),
+            reaches: None,
+            warm_up: WARM_UP,
+            time,
+            server: place.process,
+        };
+        let (sockets, target) = (args.work.sockets(), place.target());
+        let publishing = args.work.publishing(place)?;
+        apart(move |bar| drive(target, sockets, publishing, &plan, bar)).await?
     };
-    let before = plan.server.map(|server| server.usage()).transpose()?;
-    let (sockets, target) = (args.work.sockets(), place.target());
-    let publishing = args.work.publishing(place)?;
-    let bar = progress_bar();
-    let (done, outcome) = oneshot::channel();
-    // The loop of the load blocks its thread. Nothing waits for that: after an interrupt it ends with the program.
-    thread::spawn(move || {
-        let outcome = drive(target, sockets, publishing, &plan, &bar);
-        bar.finish_and_clear();
-        // Nobody waits for it after an interrupt.
-        let _ = done.send(outcome);
-    });
     Ok(Report {
         work: args.work.clone(),
-        outcome: outcome.await.context("the load ended without a word")??,
+        measured,
         resident_before: before.map(|usage| usage.resident),
     })
+}
+
+/// Runs a load beside what waits for signals.
+async fn apart(load: impl FnOnce(&ProgressBar) -> Result<Measured> + Send + 'static) -> Result<Measured> {
+    let bar = progress_bar();
+    let (done, measured) = oneshot::channel();
+    // The loop of the load blocks its thread. Nothing waits for that: after an interrupt it ends with the program.
+    thread::spawn(move || {
+        let measured = load(&bar);
+        bar.finish_and_clear();
+        // Nobody waits for it after an interrupt.
+        let _ = done.send(measured);
+    });
+    measured.await.context("the load ended without a word")?
+}
+
+/// Lets the clients come back, again and again.
+fn weather(storms: &Storms, time: Duration, bar: &ProgressBar) -> Result<Measured> {
+    bar.set_message("opening sockets, and a storm that does not count");
+    let resumed = storms.run(time, |part, resumes| {
+        bar.set_position((part * 1_000.0) as u64);
+        bar.set_message(format!("{resumes} resumes"));
+    })?;
+    Ok(Measured::Storms(resumed))
 }
 
 /// Opens the sockets, publishes and measures.
@@ -160,7 +218,7 @@ fn drive(
     publishing: Option<Publishing>,
     plan: &Plan,
     bar: &ProgressBar,
-) -> Result<Outcome> {
+) -> Result<Measured> {
     let mut load = Load::new()?;
     bar.set_message("opening sockets");
     load.open(target, sockets, |ready| {
@@ -170,7 +228,7 @@ fn drive(
         load.publish(publishing)?;
     }
     bar.set_position(0);
-    load.run(plan, |progress| {
+    let outcome = load.run(plan, |progress| {
         let Progress {
             part,
             answered,
@@ -178,13 +236,24 @@ fn drive(
         } = progress;
         bar.set_position((part * 1_000.0) as u64);
         bar.set_message(format!("{answered} published, {delivered} delivered"));
-    })
+    })?;
+    Ok(Measured::Run(outcome))
 }
 
 impl Work {
+    /// As it is typed.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::FanOut { .. } => "fan-out",
+            Self::Ingest { .. } => "ingest",
+            Self::Idle { .. } => "idle",
+            Self::Resume { .. } => "resume",
+        }
+    }
+
     fn sockets(&self) -> usize {
         match self {
-            Self::FanOut { sockets, .. } | Self::Idle { sockets } => *sockets as usize,
+            Self::FanOut { sockets, .. } | Self::Idle { sockets } | Self::Resume { sockets, .. } => *sockets as usize,
             Self::Ingest { .. } => 0,
         }
     }
@@ -194,7 +263,7 @@ impl Work {
             Self::FanOut { publish, .. } | Self::Ingest { publish, .. } => {
                 publish.rate.map_or(Pace::WhenArrived, Pace::Rate)
             }
-            Self::Idle { .. } => Pace::WhenArrived,
+            Self::Idle { .. } | Self::Resume { .. } => Pace::WhenArrived,
         }
     }
 
@@ -206,13 +275,13 @@ impl Work {
                 publish,
                 batch,
             } => (*connections, publish, *batch),
-            Self::Idle { .. } => return Ok(None),
+            Self::Idle { .. } | Self::Resume { .. } => return Ok(None),
         };
-        let payload = Template::payload(publish.size as usize);
+        let payload = Template::payload(publish.payload.size as usize);
         let request = if batch == 1 {
             place.request("application/json", &payload)
         } else {
-            let body = batch_of(batch, &payload);
+            let body = Template::batch((0..batch).map(|_| &payload));
             if body.len() > limits::EVENT_BATCH {
                 bail!(
                     "a batch of {batch} events has {} bytes, the server takes {}: lower --batch or --size",
@@ -220,7 +289,7 @@ impl Work {
                     limits::EVENT_BATCH
                 );
             }
-            place.request("application/cloudevents-batch+json", &body)
+            place.request(BATCH, &body)
         };
         // A rate must not wait for answers.
         let connections = if publish.rate.is_some() {
@@ -230,16 +299,6 @@ impl Work {
         };
         Ok(Some(Publishing::http(place.address, connections, request)))
     }
-}
-
-/// Ids repeat from batch to batch: nobody reads them.
-fn batch_of(events: u32, payload: &str) -> String {
-    let event = |id: u32| {
-        format!(
-            r#"{{"specversion":"1.0","id":"{id}","type":"bench","source":"/","datacontenttype":"application/json","data":{payload}}}"#
-        )
-    };
-    format!("[{}]", (0..events).map(event).collect::<Vec<_>>().join(","))
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -258,13 +317,6 @@ fn progress_bar() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_batch_is_json_of_so_many_events() {
-        let batch: serde_json::Value = serde_json::from_str(&batch_of(3, &Template::payload(100))).unwrap();
-        assert_eq!(batch.as_array().unwrap().len(), 3);
-        assert_eq!(batch[2]["data"]["n"], "0000000000000000");
-    }
 
     #[test]
     fn a_rate_is_a_number_above_zero() {

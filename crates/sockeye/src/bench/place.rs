@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Method;
-use sockeye_load::{Process, Target, Template};
+use sockeye_load::{Process, Requests, Target, Template};
 use sockeye_server::KEY_FILE;
 use tempfile::TempDir;
 use url::Url;
@@ -118,15 +118,15 @@ impl Place {
 
     /// A request of the device.
     pub fn request(&self, content_type: &str, body: &str) -> Template {
+        self.requests()(content_type, body.as_bytes())
+    }
+
+    /// Makes requests of the device, also in another thread: from media type and body.
+    pub fn requests(&self) -> Requests {
+        let (address, password) = (self.address, self.password.clone());
         let user = format!("{DEVICE}@{}", self.application);
-        let path = endpoint(&self.url, &["v1", CHANNEL]);
-        Template::post(
-            self.address,
-            path.path(),
-            Some((&user, &self.password)),
-            content_type,
-            body.as_bytes(),
-        )
+        let path = endpoint(&self.url, &["v1", CHANNEL]).path().to_owned();
+        Box::new(move |content_type, body| Template::post(address, &path, Some((&user, &password)), content_type, body))
     }
 
     /// Removes what was made for this run.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sockeye_load::{Latencies, Outcome};
+use sockeye_load::{Latencies, Outcome, Resumed};
 
 use super::Work;
 use crate::output;
@@ -10,9 +10,15 @@ use crate::output;
 /// A run.
 pub struct Report {
     pub work: Work,
-    pub outcome: Outcome,
+    pub measured: Measured,
     /// Resident memory of the server before the run.
     pub resident_before: Option<u64>,
+}
+
+/// What a work has given.
+pub enum Measured {
+    Run(Outcome),
+    Storms(Resumed),
 }
 
 /// Parts of all latencies that are shown, with their names.
@@ -42,6 +48,34 @@ impl Report {
 
     /// All figures, each name with its unit.
     fn figures(&self) -> Vec<(&'static str, Value)> {
+        match &self.measured {
+            Measured::Run(outcome) => self.of_run(outcome),
+            Measured::Storms(resumed) => self.of_storms(resumed),
+        }
+    }
+
+    fn of_storms(&self, resumed: &Resumed) -> Vec<(&'static str, Value)> {
+        let mut figures = Vec::new();
+        let mut put = |name, value| figures.push((name, value));
+        put("work", self.work.name().into());
+        put("sockets", self.work.sockets().into());
+        put("storms", resumed.storms.into());
+        // A resume that is not gapless is an error, not a figure.
+        put("resumes_without_gap_or_duplicate", resumed.resumes.into());
+        put("delivered", resumed.delivered.into());
+        put("received_bytes", resumed.received.into());
+        put("caught_up_ms", percentiles(&resumed.caught_up));
+        put("everybody_caught_up_ms", percentiles(&resumed.everybody));
+        if let Some(cost) = resumed.cpu_per_resume() {
+            put("server_cpu_us_per_resume", round(cost));
+        }
+        if let Some(resident) = resumed.resident {
+            put("server_resident_bytes", resident.into());
+        }
+        figures
+    }
+
+    fn of_run(&self, outcome: &Outcome) -> Vec<(&'static str, Value)> {
         let Outcome {
             time,
             answered,
@@ -50,23 +84,16 @@ impl Report {
             answers,
             arrivals,
             ..
-        } = &self.outcome;
+        } = outcome;
         let seconds = time.as_secs_f64();
         let mut figures = Vec::new();
         let mut put = |name, value| figures.push((name, value));
-        let (events_per_request, sockets) = match &self.work {
-            Work::FanOut { sockets, .. } => {
-                put("work", "fan-out".into());
-                (1, *sockets)
-            }
-            Work::Ingest { batch, .. } => {
-                put("work", "ingest".into());
-                (*batch, 0)
-            }
-            Work::Idle { sockets } => {
-                put("work", "idle".into());
-                (0, *sockets)
-            }
+        put("work", self.work.name().into());
+        let sockets = self.work.sockets();
+        let events_per_request = match &self.work {
+            Work::FanOut { .. } => 1,
+            Work::Ingest { batch, .. } => *batch,
+            Work::Idle { .. } | Work::Resume { .. } => 0,
         };
         let published = answered * u64::from(events_per_request);
         put("seconds", round(seconds));
@@ -80,11 +107,11 @@ impl Report {
         }
         if events_per_request > 0 && sockets > 0 {
             put("delivered", (*delivered).into());
-            put("delivered_per_second", round(self.outcome.rate()));
+            put("delivered_per_second", round(outcome.rate()));
             put("received_bytes_per_second", round(*received as f64 / seconds));
             put("latency_ms", percentiles(arrivals));
         }
-        if let Some(cpu) = self.outcome.cpu {
+        if let Some(cpu) = outcome.cpu {
             put("server_cpu_percent", round(cpu.as_secs_f64() / seconds * 100.0));
             let events = if sockets > 0 { *delivered } else { published };
             if events > 0 {
@@ -94,13 +121,13 @@ impl Report {
                 );
             }
         }
-        if let (Some(before), Some(after)) = (self.resident_before, self.outcome.resident) {
+        if let (Some(before), Some(after)) = (self.resident_before, outcome.resident) {
             put("server_resident_bytes", after.into());
             // Busy sockets share memory with what passes through them.
             if matches!(self.work, Work::Idle { .. }) {
                 put(
                     "server_resident_bytes_per_socket",
-                    (after.saturating_sub(before) / u64::from(sockets)).into(),
+                    (after.saturating_sub(before) / sockets as u64).into(),
                 );
             }
         }
@@ -163,7 +190,7 @@ mod tests {
         };
         Report {
             work,
-            outcome,
+            measured: Measured::Run(outcome),
             resident_before: Some(1_000),
         }
     }
@@ -179,7 +206,10 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        let publish = super::super::PublishArgs { size: 1, rate: None };
+        let publish = super::super::PublishArgs {
+            payload: super::super::PayloadArgs { size: 1 },
+            rate: None,
+        };
         let idle = shown(Work::Idle { sockets: 100 });
         let ingest = shown(Work::Ingest {
             connections: 1,
