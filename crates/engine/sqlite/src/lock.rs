@@ -13,7 +13,7 @@ use crate::open::OpenError;
 /// The lock; dropped, it is free.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -49,7 +49,14 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(number.as_bytes()))
             .map_err(not_writable)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing would not do: a process that another thread starts just now has a copy of the file until it runs its program.
+    fn drop(&mut self) {
+        self.file.unlock().ok();
     }
 }
 
@@ -58,4 +65,20 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_file_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sockeye.db");
+        let lock = Lock::take(&path).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        drop(Lock::take(&path).unwrap());
+        drop(copy);
+    }
 }
