@@ -106,7 +106,8 @@ impl Pulse {
 
     /// That a socket takes bytes is no sign of life: the kernel takes a Ping for a peer that is long gone. That a full one
     /// takes them again is, for only an acknowledgement of the peer makes room. What the kernel then still holds has to be
-    /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full.
+    /// read before the next Ping is: for that time silence proves nothing, nor does it while the socket is full. (What TLS holds
+    /// back counts as taken when all of it has gone.)
     fn judge_unasked(&self, now: Instant) -> Result<Instant, Cause> {
         let silent = self.heard + limits::WS_CLIENT_TIMEOUT;
         let (until, cause) = match (&self.blocked, self.freed) {

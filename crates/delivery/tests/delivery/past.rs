@@ -130,27 +130,6 @@ async fn what_is_removed_later_is_missed() {
     assert_eq!(end.await.unwrap().cause, Cause::Trimmed);
 }
 
-/// A regression: a reader that began with what was left of an empty log, and was live since, missed what was removed while it
-/// was behind, and was not told.
-#[tokio::test(start_paused = true)]
-async fn who_was_live_is_told_what_it_misses() {
-    let world = World::with(MemoryLimits {
-        bytes: 0,
-        ..MemoryLimits::default()
-    });
-    let subscription = Subscription {
-        what_is_left: true,
-        ..from(0, 0)
-    };
-    let (mut io, end) = world.open(100, subscription, |io| io);
-    sleep(Duration::from_secs(1)).await;
-    world.log.append("a", (0..1000).map(|number| format!("{number:0500}")));
-    sleep(Duration::from_secs(1)).await;
-    world.log.trim(900);
-    tokio::spawn(async move { tokio::io::copy(&mut io, &mut tokio::io::sink()).await });
-    assert_eq!(end.await.unwrap().cause, Cause::Trimmed);
-}
-
 /// A regression: when retention passed the head of a topic during an outage, those were told, too, who had come later and
 /// missed nothing.
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use sockeye_delivery::{Acknowledged, Link};
@@ -36,6 +37,10 @@ struct State {
     took: Instant,
     /// Whether the server's system knows what is acknowledged.
     tells: bool,
+    /// Since when the server is told to wait: what it gave is not taken, or is taken and not all handed on.
+    refused: Option<Instant>,
+    /// The longest of such times that are over.
+    refused_longest: Duration,
     /// Since when the client's machine is gone: nothing arrives there, nothing comes from there.
     gone: Option<Instant>,
     server: End,
@@ -67,6 +72,8 @@ pub(crate) fn pipe(capacity: usize, holds_back: usize, tells: bool) -> (ServerEn
         taken: 0,
         took: Instant::now(),
         tells,
+        refused: None,
+        refused_longest: Duration::ZERO,
         gone: None,
         server: End::Open,
         client: End::Open,
@@ -118,6 +125,14 @@ impl ClientEnd {
         wake(&mut state.reading);
     }
 
+    /// How long, at most, the server was told to wait. A server that does not know what is acknowledged cannot see that a
+    /// part of what was held back has gone.
+    pub(crate) fn longest_refusal(&self) -> Duration {
+        let state = self.0.lock();
+        let now = state.refused.map_or(Duration::ZERO, |since| since.elapsed());
+        now.max(state.refused_longest)
+    }
+
     /// Sends no more.
     pub(crate) fn shut(&self) {
         self.end(End::Shut);
@@ -158,8 +173,21 @@ impl ServerEnd {
         if state.staged.is_empty() {
             return Poll::Ready(Ok(state));
         }
-        state.writing = Some(context.waker().clone());
+        state.refuse(context);
         Poll::Pending
+    }
+}
+
+impl State {
+    fn refuse(&mut self, context: &Context<'_>) {
+        self.writing = Some(context.waker().clone());
+        self.refused.get_or_insert_with(Instant::now);
+    }
+
+    fn accept(&mut self) {
+        if let Some(since) = self.refused.take() {
+            self.refused_longest = self.refused_longest.max(since.elapsed());
+        }
     }
 }
 
@@ -192,9 +220,10 @@ impl AsyncWrite for ServerEnd {
             state.capacity - state.to_client.len()
         };
         if room == 0 {
-            state.writing = Some(context.waker().clone());
+            state.refuse(context);
             return Poll::Pending;
         }
+        state.accept();
         let written = &bytes[..room.min(bytes.len())];
         if held_back {
             state.staged.extend_from_slice(written);
@@ -206,7 +235,7 @@ impl AsyncWrite for ServerEnd {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flushed(context).map_ok(drop)
+        self.poll_flushed(context).map_ok(|mut state| state.accept())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -329,7 +329,11 @@ impl Visit {
                 };
                 !self.steady && self.sent.longest() >= limits::WS_CLIENT_TIMEOUT && self.taken.longest() >= taken
             }
-            Cause::Stalled => !self.steady && self.taken.longest() >= limits::WS_STALL,
+            Cause::Stalled => {
+                let taken = self.taken.longest() >= limits::WS_STALL;
+                let handed_on = !self.tells && self.io.longest_refusal() >= limits::WS_STALL;
+                !self.steady && (taken || handed_on)
+            }
             Cause::Protocol | Cause::Message | Cause::Complete => false,
             Cause::Trimmed => self.expected.may_be_trimmed(&log, self.prompt),
             Cause::Gone => self.expected.is_gone(&log),
