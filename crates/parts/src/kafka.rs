@@ -82,7 +82,7 @@ impl Kafka {
         let Some(part) = part::folder("kafka", VERSION)? else {
             return Ok(None);
         };
-        let Some(()) = part::or_not_tested("java", java_is_there())? else {
+        let Some(()) = part::or_not_tested("java", part::java())? else {
             return Ok(None);
         };
         let libraries = part.join("libs");
@@ -188,12 +188,6 @@ fn java(libraries: &Path) -> Command {
     let mut command = Command::new("java");
     command.args(JAVA).arg("-cp").arg(libraries.join("*"));
     command
-}
-
-fn java_is_there() -> anyhow::Result<()> {
-    let output = Command::new("java").arg("-version").output();
-    output.context("there is no `java`: apt-get install default-jre-headless")?;
-    Ok(())
 }
 
 fn spawn(libraries: &Path, folder: &Path) -> anyhow::Result<Process> {

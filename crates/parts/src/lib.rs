@@ -3,6 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `kafka.rs` | a Kafka of one node on free ports, which can be killed and started again |
+//! | `keycloak.rs` | a Keycloak, with a realm for each test |
 //! | `websocat.rs` | the unmodified client |
 //! | `unsynced.rs`, `unsynced.c` | a layer under a process that makes `kill -9` a power failure |
 //! | `certificate.rs` | a certificate for this machine, made for the run |
@@ -25,6 +26,7 @@
 pub mod certificate;
 pub mod disk;
 pub mod kafka;
+pub mod keycloak;
 mod part;
 pub mod peers;
 pub mod process;

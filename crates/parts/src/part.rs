@@ -54,6 +54,13 @@ pub(crate) fn fetched(name: &str, version: &str) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// Whether there is a Java to run parts with.
+pub(crate) fn java() -> anyhow::Result<()> {
+    let output = Command::new("java").arg("-version").output();
+    output.context("there is no `java`: apt-get install default-jre-headless")?;
+    Ok(())
+}
+
 /// What tests do where something cannot be had: an error in CI, a loud line elsewhere.
 pub(crate) fn or_not_tested<T>(what: &str, made: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
     match made {
