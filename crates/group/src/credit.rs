@@ -43,6 +43,12 @@ impl Credit {
         covers
     }
 
+    /// Whether so much is under way that receipts should come, or the rest is used up before they do.
+    pub(crate) fn is_short(&self, events: usize, bytes: usize) -> bool {
+        let part = limits::GROUP_ASK_PART;
+        events * part >= self.events || bytes * part >= self.events * limits::GROUP_CREDIT_BYTES_PER_EVENT
+    }
+
     /// `count` deliveries up to `number` were receipted, the first of them after `took`; `last` is the newest delivery.
     pub(crate) fn receipted(&mut self, count: usize, number: u64, took: Duration, last: u64) {
         if took > self.slow {
@@ -83,6 +89,13 @@ mod tests {
         assert!(!credit.covers(FIRST, 0));
         assert!(credit.covers(1, FIRST * 512 - 1));
         assert!(!credit.covers(1, FIRST * 512));
+    }
+
+    #[test]
+    fn it_is_short_when_half_is_used() {
+        let credit = Credit::new(TIME);
+        assert!(!credit.is_short(FIRST / 2 - 1, FIRST * 256 - 1));
+        assert!(credit.is_short(FIRST / 2, 0) && credit.is_short(1, FIRST * 256));
     }
 
     #[test]

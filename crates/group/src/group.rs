@@ -45,8 +45,8 @@ pub struct Group<T> {
     ready: BTreeSet<MemberId>,
     /// Who was given something last.
     turn: Option<MemberId>,
-    /// Members that have to be asked for a receipt.
-    unasked: BTreeSet<MemberId>,
+    /// When members have to be asked for a receipt ([`Member::ask`]).
+    asks: BTreeSet<(Instant, MemberId)>,
     /// Members that gave no receipt in time.
     silent: VecDeque<MemberId>,
     /// Events that failed too often.
@@ -110,7 +110,7 @@ impl<T: Item> Group<T> {
             credit: 0,
             ready: BTreeSet::new(),
             turn: None,
-            unasked: BTreeSet::new(),
+            asks: BTreeSet::new(),
             silent: VecDeque::new(),
             dead: VecDeque::new(),
             dying: 0,
@@ -150,7 +150,9 @@ impl<T: Item> Group<T> {
             return;
         };
         self.credit -= member.credit();
-        self.unasked.remove(&id);
+        if let Some(ask) = member.ask {
+            self.asks.remove(&(ask, id));
+        }
         if let Some(timer) = member.timer {
             self.timers.remove(&(timer, id));
         }
@@ -238,13 +240,11 @@ impl<T: Item> Group<T> {
         let credit = member.credit();
         let receipted: Vec<Key> = member.pong(now).collect();
         self.credit = self.credit - credit + member.credit();
-        if member.needs_ping() {
-            self.unasked.insert(id);
-        }
         for key in receipted {
             self.settle(key, now);
         }
         self.refresh(id);
+        self.set_ask(id);
         true
     }
 
@@ -308,8 +308,9 @@ impl<T: Item> Group<T> {
     /// When [`Group::tick`] has to be called, and [`Group::next`] after it, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(due, _)| *due);
+        let ask = self.asks.first().map(|(due, _)| *due);
         let persist = self.persist.due(self.persists_at_once(), self.settings.persist_time);
-        timer.into_iter().chain(persist).min()
+        timer.into_iter().chain(ask).chain(persist).min()
     }
 
     fn overdue(&mut self, id: MemberId, now: Instant) {
@@ -342,6 +343,19 @@ impl<T: Item> Group<T> {
                 self.timers.remove(&(timer, id));
             }
             self.timers.insert((deadline, id));
+        }
+    }
+
+    /// Something changed for a member: when it has to be asked for a receipt.
+    fn set_ask(&mut self, id: MemberId) {
+        if let Some(member) = self.members.get_mut(&id) {
+            let ask = member.ask_at();
+            if ask != member.ask {
+                if let Some(before) = std::mem::replace(&mut member.ask, ask) {
+                    self.asks.remove(&(before, id));
+                }
+                self.asks.extend(ask.map(|at| (at, id)));
+            }
         }
     }
 
@@ -383,10 +397,9 @@ impl<T: Item> Group<T> {
         if member.receipts != Receipts::Pong || member.ping.is_some() {
             return None;
         }
-        let number = member.last;
-        member.ping = Some((number, now));
-        self.unasked.remove(&id);
+        let number = member.asks(now);
         self.set_timer(id);
+        self.set_ask(id);
         Some(number)
     }
 

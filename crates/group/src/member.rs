@@ -64,6 +64,10 @@ pub(crate) struct Member {
     pub(crate) last: u64,
     /// The Ping that is not answered: its number, and when it was sent.
     pub(crate) ping: Option<(u64, Instant)>,
+    /// When the newest Ping was sent.
+    asked: Option<Instant>,
+    /// When the group asks it for a receipt.
+    pub(crate) ask: Option<Instant>,
     credit: Credit,
     /// When the group's timers look at this member next.
     pub(crate) timer: Option<Instant>,
@@ -97,6 +101,8 @@ impl Member {
             bytes: 0,
             last: 0,
             ping: None,
+            asked: None,
+            ask: None,
             credit: Credit::new(receipts.time()),
             timer: None,
         }
@@ -176,9 +182,26 @@ impl Member {
         Some(since? + self.receipts.time())
     }
 
-    /// Whether a Ping has to ask for a receipt.
-    pub(crate) fn needs_ping(&self) -> bool {
-        self.receipts == Receipts::Pong && self.ping.is_none() && !self.out.is_empty()
+    /// When a Ping has to ask for a receipt: with the first delivery since the last one, unless that was a moment ago and much
+    /// of the credit is left. An answer costs the server a read of its own, so that one for each event would cost more than
+    /// the event.
+    pub(crate) fn ask_at(&self) -> Option<Instant> {
+        if self.receipts != Receipts::Pong || self.ping.is_some() {
+            return None;
+        }
+        let first = self.out.front()?.sent;
+        let rested = self.asked.map(|asked| asked + limits::GROUP_ASK_TIME);
+        Some(match rested {
+            Some(rested) if !self.credit.is_short(self.out.len(), self.bytes) => rested.max(first),
+            _ => first,
+        })
+    }
+
+    /// A Ping goes out: its number.
+    pub(crate) fn asks(&mut self, now: Instant) -> u64 {
+        self.ping = Some((self.last, now));
+        self.asked = Some(now);
+        self.last
     }
 
     pub(crate) fn view(&self, id: MemberId, has_credit: bool) -> MemberView {

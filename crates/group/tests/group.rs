@@ -287,5 +287,29 @@ fn a_usual_ping_is_a_receipt_too() {
     world.pushes(1);
     world.expect(&["0 to m1 as 1"]);
     assert!(world.group.pong(one, &ping_payload(0), world.now));
+    world.expect(&[]);
+    world.pass(limits::GROUP_ASK_TIME);
     world.expect(&["ping m1 1"]);
+}
+
+/// The answer to a Ping costs more than the event that it is for.
+#[test]
+fn a_member_is_asked_at_once_and_then_not_for_each_event() {
+    let mut world = World::new(Settings::default());
+    let one = world.join(Receipts::Pong);
+    world.pushes(1);
+    world.expect(&["0 to m1 as 1", "ping m1 1"]);
+    let asked = world.now;
+    assert!(world.group.pong(one, &ping_payload(1), world.now));
+    let few = limits::GROUP_CREDIT_FIRST / limits::GROUP_ASK_PART - 1;
+    world.pushes(few);
+    assert_eq!(world.outputs().len(), few, "no Ping");
+    assert_eq!(world.group.deadline(), Some(asked + limits::GROUP_ASK_TIME));
+    world.pushes(1);
+    assert_eq!(world.outputs(), ["16 to m1 as 17", "ping m1 17"], "half of the credit");
+    assert!(world.group.pong(one, &ping_payload(17), world.now));
+    world.pushes(1);
+    world.expect(&["17 to m1 as 18"]);
+    world.pass(limits::GROUP_ASK_TIME);
+    world.expect(&["ping m1 18"]);
 }

@@ -131,6 +131,11 @@ pub const GROUP_CREDIT_BYTES_PER_EVENT: usize = 512;
 /// A receipt that takes longer than this part of the time it has shows a member with too much under way: its credit is
 /// halved, long before the time is over.
 pub const GROUP_SLOW_PART: u32 = 8;
+/// Time between two Pings that ask one member for receipts: the answer to each costs a read of its own. What a crash doubles at a
+/// slow pace grows by this time.
+pub const GROUP_ASK_TIME: Duration = Duration::from_millis(250);
+/// Part of a member's credit that makes the group ask at once: the other half lasts until the answer is there.
+pub const GROUP_ASK_PART: usize = 2;
 /// A member that gives no receipt for so long is closed (DESIGN.md contract 4).
 pub const GROUP_RECEIPT_TIME: Duration = Duration::from_secs(30);
 /// Default of `ack_timeout` (DESIGN.md contract 4).

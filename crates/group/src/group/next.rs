@@ -39,9 +39,6 @@ impl<T: Item> Group<T> {
         let member = self.members.get_mut(&taken.member)?;
         let entry = &mut self.entries[taken.key];
         let number = member.deliver(taken.key, entry.item.bytes(), now);
-        if member.needs_ping() {
-            self.unasked.insert(taken.member);
-        }
         let redelivered = std::mem::replace(&mut entry.delivered, true);
         let item = entry.item.clone();
         self.counts.delivered += 1;
@@ -51,6 +48,7 @@ impl<T: Item> Group<T> {
         }
         self.refresh(taken.member);
         self.set_timer(taken.member);
+        self.set_ask(taken.member);
         Some(Output::Deliver {
             member: taken.member,
             number,
@@ -60,14 +58,10 @@ impl<T: Item> Group<T> {
     }
 
     fn ping(&mut self, now: Instant) -> Option<Output<T>> {
-        while let Some(id) = self.unasked.pop_first() {
-            if let Some(member) = self.members.get_mut(&id).filter(|member| member.needs_ping()) {
-                let number = member.last;
-                member.ping = Some((number, now));
-                self.set_timer(id);
-                return Some(Output::Ping { member: id, number });
-            }
-        }
-        None
+        let (_, id) = self.asks.first().copied().filter(|(due, _)| *due <= now)?;
+        let number = self.members.get_mut(&id)?.asks(now);
+        self.set_timer(id);
+        self.set_ask(id);
+        Some(Output::Ping { member: id, number })
     }
 }

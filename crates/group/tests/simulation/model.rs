@@ -69,6 +69,8 @@ pub(crate) struct Mirror {
     out: Vec<(u64, usize, Instant)>,
     last: u64,
     pub(crate) ping: Option<(u64, Instant)>,
+    /// When it was asked last.
+    asked: Option<Instant>,
     /// Since which turn it has always had credit.
     credit_since: Option<u64>,
     /// Its last turn; 0: it had none.
@@ -152,6 +154,7 @@ impl Model {
             out: Vec::new(),
             last: 0,
             ping: None,
+            asked: None,
             credit_since: None,
             served: 0,
         };
@@ -447,6 +450,7 @@ impl Model {
         assert_eq!(mirror.ping, None, "one number is outstanding at most");
         assert_eq!(number, mirror.last, "a Ping asks for everything");
         mirror.ping = Some((number, now));
+        mirror.asked = Some(now);
     }
 
     /// A dead letter is given out.

@@ -53,9 +53,21 @@ impl Model {
     pub(crate) fn check_rest(&self, group: &Group<Event>, now: Instant) {
         let stuck = group.waiting() > 0 && group.members().any(|view| view.has_credit);
         assert!(!stuck, "events wait, and a member has credit");
-        for (id, mirror) in &self.members {
+        for view in group.members() {
+            let (id, mirror) = (view.id, &self.members[&view.id]);
             let asked = mirror.receipts != Receipts::Pong || mirror.out.is_empty() || mirror.ping.is_some();
-            assert!(asked, "{id:?} is not asked for a receipt");
+            if !asked {
+                let part = limits::GROUP_ASK_PART;
+                let credit_bytes = view.credit * limits::GROUP_CREDIT_BYTES_PER_EVENT;
+                let is_short = view.outstanding * part >= view.credit || view.bytes * part >= credit_bytes;
+                assert!(!is_short, "{id:?} runs out of credit and is not asked for a receipt");
+                let due = mirror.asked.expect("the first delivery asks") + limits::GROUP_ASK_TIME;
+                assert!(due > now, "{id:?} is not asked for a receipt");
+                assert!(
+                    group.deadline().is_some_and(|deadline| deadline <= due),
+                    "nobody is woken to ask"
+                );
+            }
             assert!(mirror.deadline().is_none_or(|due| due > now), "{id:?} is overdue");
         }
         if self.balance == Balance::Device {
