@@ -33,8 +33,10 @@ pub(crate) async fn create(
         return Err(ApiError::Conflict(format!("`{name}` is taken")));
     }
     // Before the application is there, so that nobody ever sees events of a namesake that was deleted.
+    for topic in Topic::all_of(name.clone()) {
+        api.log.delete_topic(&topic).await?;
+    }
     let topic = Topic::events_of(name.clone());
-    api.log.delete_topic(&topic).await?;
     api.log.create_topic(&topic, api.retention).await?;
     api.registry.create_application(application).await?;
     let location = format!("/api/registry/v1alpha1/apps/{name}");
@@ -91,7 +93,7 @@ pub(crate) async fn update(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE`: 204. Its devices, groups and events go with it.
+/// `DELETE`: 204. Its devices, groups, events and dead letters go with it.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     login: Login,
@@ -103,8 +105,10 @@ pub(crate) async fn delete(
     api.registry.delete_application(&name, pre).await?;
     // After the application: a precondition that does not hold must not cost the events, and an event on its way finds no
     // application for which to make the topic again. Should this fail, nobody can read what is left, and retention takes it.
-    if let Err(error) = api.log.delete_topic(&Topic::events_of(name.clone())).await {
-        tracing::warn!(%error, application = name, "the events of a deleted application are left to retention");
+    for topic in Topic::all_of(name) {
+        if let Err(error) = api.log.delete_topic(&topic).await {
+            tracing::warn!(%error, %topic, "the events of a deleted application are left to retention");
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `record.rs` | [`Topic`], [`NewRecord`], [`Record`], [`Batch`] |
+//! | `group.rs` | [`GroupId`], and [`GroupPositions`]: how far groups are, durably |
 //! | `position.rs` | [`Position`], [`Incarnation`], [`Span`] |
 //! | `cursor.rs` | [`Cursor`]: positions as text |
 //! | `log.rs` | [`Log`] and [`Follow`], with one error enum per operation |
@@ -12,6 +13,7 @@
 //! partition uses partition 0.
 
 mod cursor;
+mod group;
 mod log;
 mod position;
 mod record;
@@ -20,6 +22,7 @@ mod record;
 pub mod conformance;
 
 pub use cursor::{Cursor, CursorError};
+pub use group::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions};
 pub use log::{AppendError, Follow, Log, ReadError, ReadLimit, Retention, TopicError, Unavailable};
 pub use position::{Incarnation, Position, Span};
-pub use record::{Batch, NewRecord, Record, Topic};
+pub use record::{Batch, Content, NewRecord, Record, Topic};

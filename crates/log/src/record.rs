@@ -9,10 +9,21 @@ use sockeye_event::Headers;
 
 use crate::Position;
 
-/// A named log. Today each is an application's events; the engine decides what it is called in storage
-/// (Kafka: compat/drogue.md 2.6).
+/// A named log. The engine decides what it is called in storage (Kafka: compat/drogue.md 2.6).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(ByteString);
+pub struct Topic {
+    application: ByteString,
+    content: Content,
+}
+
+/// What is in a topic of an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Content {
+    /// Its events.
+    Events,
+    /// Events that failed in a group too often (DESIGN.md, contract point 4). An application without any has no such topic.
+    DeadLetters,
+}
 
 /// A record to be appended: a CloudEvent in binary mode (`sockeye_event::binary`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,18 +63,55 @@ pub struct Batch {
 impl Topic {
     /// The log of an application's events.
     pub fn events_of(application: impl Into<ByteString>) -> Self {
-        Self(application.into())
+        Self {
+            application: application.into(),
+            content: Content::Events,
+        }
+    }
+
+    /// The log of an application's dead letters.
+    pub fn dead_letters_of(application: impl Into<ByteString>) -> Self {
+        Self {
+            application: application.into(),
+            content: Content::DeadLetters,
+        }
+    }
+
+    /// All topics that an application may have.
+    pub fn all_of(application: impl Into<ByteString>) -> [Self; 2] {
+        let application = application.into();
+        [Self::events_of(application.clone()), Self::dead_letters_of(application)]
+    }
+
+    /// The topic that [`Topic::to_string`] gave this name.
+    pub fn named(name: &str) -> Self {
+        match name.strip_suffix(DEAD_LETTERS) {
+            Some(application) => Self::dead_letters_of(application),
+            None => Self::events_of(name),
+        }
     }
 
     /// The application.
     pub fn application(&self) -> &ByteString {
-        &self.0
+        &self.application
+    }
+
+    /// What is in it.
+    pub fn content(&self) -> Content {
+        self.content
     }
 }
 
+/// What follows the application in the name of its dead letters: no name of an application has a slash.
+const DEAD_LETTERS: &str = "/dead-letters";
+
 impl fmt::Display for Topic {
+    /// The application, with `/dead-letters` behind it if it is the log of those.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.content {
+            Content::Events => self.application.fmt(f),
+            Content::DeadLetters => write!(f, "{}{DEAD_LETTERS}", self.application),
+        }
     }
 }
 
@@ -78,5 +126,22 @@ impl Record {
     /// Bytes it counts for against limits: headers and payload.
     pub fn size(&self) -> usize {
         self.headers.len() + self.payload.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_topic_has_a_name_of_its_own() {
+        for application in ["app", "dead-letters", "a"] {
+            let [events, dead_letters] = Topic::all_of(application);
+            assert_eq!(events.to_string(), application);
+            assert_eq!(dead_letters.to_string(), format!("{application}/dead-letters"));
+            for topic in [events, dead_letters] {
+                assert_eq!(Topic::named(&topic.to_string()), topic);
+            }
+        }
     }
 }

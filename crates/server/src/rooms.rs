@@ -164,9 +164,13 @@ async fn retain(engine: &SqliteEngine, retention: Retention) -> Result<(), Start
         // Side by side, so that many become one commit.
         stream::iter(applications)
             .map(async |application| {
-                engine
-                    .create_topic(&Topic::events_of(application.metadata.name), retention)
-                    .await
+                let [events, dead_letters] = Topic::all_of(application.metadata.name);
+                engine.create_topic(&events, retention).await?;
+                match engine.span(&dead_letters).await {
+                    Ok(_) => engine.create_topic(&dead_letters, retention).await,
+                    // Most applications have none, and whoever stores the first one makes it.
+                    Err(_) => Ok(()),
+                }
             })
             .buffer_unordered(limits::REGISTRY_LIST_STEP)
             .try_collect::<()>()

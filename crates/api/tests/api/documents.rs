@@ -5,7 +5,7 @@ use http::Request;
 use serde_json::json;
 use sockeye_event::Headers;
 use sockeye_limits as limits;
-use sockeye_log::{NewRecord, Topic};
+use sockeye_log::{NewRecord, Retention, Topic};
 
 const APPS: &str = "/api/registry/v1alpha1/apps";
 
@@ -397,7 +397,14 @@ async fn a_new_application_never_sees_the_events_of_a_namesake() {
         headers: Headers::default(),
         payload: None,
     };
-    world.log.append(&topic, vec![record]).await.unwrap();
+    world.log.append(&topic, vec![record.clone()]).await.unwrap();
+    let dead_letters = Topic::dead_letters_of("mine");
+    world
+        .log
+        .create_topic(&dead_letters, Retention::default())
+        .await
+        .unwrap();
+    world.log.append(&dead_letters, vec![record]).await.unwrap();
     let refused = r#"{"preconditions":{"uid":"6a2ba2d6-5e9d-4b25-8a4e-0d5f0a3c8b7e"}}"#;
     world.ok("alice", &format!("DELETE {APPS}/mine"), refused, 409).await;
     assert_ne!(
@@ -408,6 +415,7 @@ async fn a_new_application_never_sees_the_events_of_a_namesake() {
 
     world.ok("alice", &format!("DELETE {APPS}/mine"), "", 204).await;
     assert!(world.log.span(&topic).await.is_err());
+    assert!(world.log.span(&dead_letters).await.is_err());
     world
         .ok("bob", &format!("POST {APPS}"), r#"{"metadata":{"name":"mine"}}"#, 201)
         .await;

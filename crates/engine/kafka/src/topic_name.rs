@@ -1,23 +1,29 @@
-//! What the topic of an application's events is called in Kafka (compat/drogue.md 2.6).
+//! What the topics of an application are called in Kafka: that of its events as in Drogue Cloud (compat/drogue.md 2.6), that of
+//! its dead letters by the same rule with other beginnings.
 
 use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
-use sockeye_log::Topic;
+use sockeye_log::{Content, Topic};
 
 /// Longest name, in characters, and the length from which a plain application is not used as it is.
 const LONGEST: usize = 63;
 
 // ----------------------------------------------------------------------------------------------
 
-/// `events-<application>` where that is a short plain name; else `evt-<md5>-<application>`, made plain and short.
+/// `events-<application>` where that is a short plain name; else `evt-<md5>-<application>`, made plain and short. Dead letters
+/// have `dead-letters-` and `dlt-` instead.
 pub(crate) fn of(topic: &Topic) -> String {
     let application: &str = topic.application();
-    let name = format!("events-{application}");
+    let (plain, hashed) = match topic.content() {
+        Content::Events => ("events-", "evt-"),
+        Content::DeadLetters => ("dead-letters-", "dlt-"),
+    };
+    let name = format!("{plain}{application}");
     if name.len() < LONGEST && is_plain(application) {
         return name;
     }
-    let mut name = "evt-".to_owned();
+    let mut name = hashed.to_owned();
     for byte in Md5::digest(application) {
         write!(name, "{byte:02x}").expect("a string takes it");
     }
@@ -71,5 +77,19 @@ mod tests {
             "evt-8af270b2847610e742b0791b53648c09-01234567890123456789012345",
         );
         check("ä/b", "evt-852810121f7e9de49c96c8fc20e0fcaf---b");
+    }
+
+    #[test]
+    fn dead_letters_are_apart_from_events() {
+        let check = |application: &str, expected: &str| {
+            assert_eq!(of(&Topic::dead_letters_of(application.to_owned())), expected);
+        };
+        check("foo", "dead-letters-foo");
+        check(&"a".repeat(49), &format!("dead-letters-{}", "a".repeat(49)));
+        check(
+            &"a".repeat(50),
+            &format!("dlt-{}-{}", "6eb6a030bcce166534b95bc2ab45d9cf", "a".repeat(26)),
+        );
+        assert_eq!(of(&Topic::events_of("dead-letters-foo")), "events-dead-letters-foo");
     }
 }

@@ -56,7 +56,7 @@ impl Log for SqliteEngine {
             let name = name.clone();
             move |connection: &Connection| {
                 let mut statement = connection.prepare_cached("UPDATE topics SET name = NULL WHERE name = ?1")?;
-                statement.execute([&**name.application()])
+                statement.execute([name.to_string()])
             }
         };
         self.inner
@@ -222,7 +222,7 @@ fn offset_in(topic: &TopicState, position: &Position) -> Result<u64, ReadError> 
 }
 
 fn make_topic(connection: &Connection, topic: &Topic, retention: Retention) -> rusqlite::Result<Made> {
-    let name = &**topic.application();
+    let name = topic.to_string();
     let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
     let bytes = i64::try_from(retention.bytes).unwrap_or(i64::MAX);
     let kept: Option<i64> = connection
@@ -241,7 +241,7 @@ fn make_topic(connection: &Connection, topic: &Topic, retention: Retention) -> r
         .query_row(params![name, incarnation.0.cast_signed(), age, bytes], |row| row.get(0))?;
     Ok(Made::New(TopicRow {
         id,
-        name: Some(name.to_owned()),
+        name: Some(name),
         incarnation,
         retention,
         oldest: 0,

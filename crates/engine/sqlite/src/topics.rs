@@ -211,7 +211,7 @@ impl Topics {
         }
         let state = Arc::new(TopicState {
             id: row.id,
-            name: Topic::events_of(row.name.clone().unwrap_or_default()),
+            name: Topic::named(row.name.as_deref().unwrap_or_default()),
             incarnation: row.incarnation,
             tail: Tail::new(self.budget.clone()),
             oldest: row.oldest.into(),
