@@ -11,6 +11,7 @@
 //! | `waiting.rs`, `queue.rs`, `devices.rs` | what no member has: for any of them, or by device |
 //! | `ledger.rs`, `mark.rs` | what of the log is open; [`Mark`]: what of that is durable |
 //! | `persist.rs` | when the mark is stored |
+//! | `dead_letter.rs` | [`DeadLetter`]: how an event that failed too often is kept |
 //! | `settings.rs`, `counts.rs` | bounds, and what is counted |
 //!
 //! # Who drives it
@@ -38,8 +39,8 @@
 //! | [`Output::Deliver`] | append the event's frame to what the member's socket is sent; all up to the next `None` in one write |
 //! | [`Output::Ping`] | append a Ping with [`ping_payload`] behind that |
 //! | [`Output::Close`] | close the connection with [`NoReceipt::CODE`] and the reason |
-//! | [`Output::Persist`] | store position and [`Mark::encode_receipted`] in the registry |
-//! | [`Output::DeadLetter`] | append the event to the dead letters |
+//! | [`Output::Persist`] | store position and [`Mark::encode_receipted`] ([`sockeye_log::GroupPositions::set_group`]) |
+//! | [`Output::DeadLetter`] | append [`DeadLetter::into_record`] to [`sockeye_log::Topic::dead_letters_of`], which may have to be made first |
 //!
 //! **Reading.** While [`Group::has_room`], read the topic from [`Group::position`]. Ask again before each record: if there is
 //! room and the selection wants it, [`Group::push`] it; if there is none, keep the rest for later. Behind the last record of a
@@ -56,6 +57,7 @@
 
 mod counts;
 mod credit;
+mod dead_letter;
 mod devices;
 mod group;
 mod item;
@@ -69,6 +71,7 @@ mod settings;
 mod waiting;
 
 pub use counts::Counts;
+pub use dead_letter::{DeadLetter, NoDeadLetter};
 pub use group::{Group, JoinError};
 pub use item::Item;
 pub use mark::{Mark, MarkError, Receipted};

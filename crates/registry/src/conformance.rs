@@ -67,11 +67,13 @@ macro_rules! registry_conformance {
                 a_key_needs_its_user_and_a_free_prefix
                 a_deleted_key_is_gone
                 users_and_keys_survive_a_restart,
-            groups: a_group_has_the_position_that_was_stored_last
-                what_was_receipted_behind_a_position_is_stored_with_it
+            groups: a_group_is_made_once
+                a_group_has_the_mark_that_was_stored_last
                 groups_differ_by_application_name_and_selection
-                a_group_needs_its_application
+                a_group_that_is_not_there_stays_so
                 a_deleted_group_is_gone
+                groups_expire_when_they_were_not_used_since
+                what_is_done_with_of_dead_letters_is_kept
                 positions_survive_a_restart,
             changes: every_change_is_told_after_it_is_stored
                 what_changed_nothing_is_not_told

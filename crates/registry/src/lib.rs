@@ -1,16 +1,15 @@
-//! The registry as everything above an engine sees it: applications, devices, users, access keys, group positions.
+//! The registry as everything above an engine sees it: applications, devices, users, access keys; and, with it, the positions of
+//! groups ([`sockeye_log::GroupPositions`]).
 //!
 //! | file | idea |
 //! | --- | --- |
 //! | `resource.rs` | [`Application`], [`Device`] and their [`Metadata`]: documents in the shapes of compat/drogue.md 4.1 |
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
 //! | `key.rs` | [`User`] and [`AccessKey`] |
-//! | `group.rs` | [`GroupId`] and its durable position, with what was receipted behind it |
 //! | `registry.rs` | [`Registry`], with its errors |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 
 mod device;
-mod group;
 mod key;
 mod registry;
 mod resource;
@@ -19,7 +18,6 @@ mod resource;
 pub mod conformance;
 
 pub use device::{Credential, DeviceSpec, Password, SpecError};
-pub use group::{GroupId, GroupPosition};
 pub use key::{AccessKey, User};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sockeye_log::Position;
+use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Device, GroupId, GroupPosition, Role, User};
+use crate::{AccessKey, Application, Device, Role, User};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
+///
+/// It keeps the positions of groups too: a group is there as long as its application. Who needs only them takes
+/// `Arc<dyn GroupPositions>`, which an `Arc<dyn Registry>` becomes where one is wanted.
 #[async_trait]
-pub trait Registry: Send + Sync + 'static {
+pub trait Registry: GroupPositions {
     /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
     /// gives it as stored.
     async fn create_application(&self, application: Application) -> Result<Application, WriteError>;
@@ -73,18 +76,6 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Removes a key; whether it was there.
     async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError>;
-
-    /// The position of a group.
-    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError>;
-
-    /// The groups of an application, sorted.
-    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError>;
-
-    /// Makes a position durable, with what was receipted behind it ([`GroupPosition::receipted`]); both or none.
-    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError>;
-
-    /// Forgets a group; whether it was there.
-    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError>;
 
     /// Changes from now on, after they are durable. Who lags behind must drop what it remembers.
     fn changes(&self) -> broadcast::Receiver<Change>;

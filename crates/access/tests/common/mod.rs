@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
 use serde_json::Value;
 use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
-use sockeye_log::Position;
+use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, GroupId, GroupPosition, KeyError, Page, Preconditions, ReadError, Registry,
-    Role, User, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, User, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -164,19 +164,38 @@ impl Registry for Watched {
     async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError> {
         self.engine.delete_key(prefix).await
     }
-    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError> {
-        self.engine.group(group).await
-    }
-    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError> {
-        self.engine.groups(application).await
-    }
-    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError> {
-        self.engine.set_group(group, position, receipted).await
-    }
-    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError> {
-        self.engine.delete_group(group).await
-    }
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.engine.changes()
+    }
+}
+
+#[async_trait]
+impl GroupPositions for Watched {
+    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, GroupError> {
+        self.engine.group(group).await
+    }
+    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, GroupError> {
+        self.engine.groups(application).await
+    }
+    async fn create_group(&self, group: &GroupId, position: &Position) -> Result<bool, GroupError> {
+        self.engine.create_group(group, position).await
+    }
+    async fn use_group(&self, group: &GroupId) -> Result<Option<GroupPosition>, GroupError> {
+        self.engine.use_group(group).await
+    }
+    async fn set_group(&self, group: &GroupId, mark: &GroupMark) -> Result<(), GroupError> {
+        self.engine.set_group(group, mark).await
+    }
+    async fn delete_group(&self, group: &GroupId) -> Result<bool, GroupError> {
+        self.engine.delete_group(group).await
+    }
+    async fn expire_groups(&self, before: Timestamp) -> Result<Vec<GroupId>, GroupError> {
+        self.engine.expire_groups(before).await
+    }
+    async fn dead_letters(&self, application: &str) -> Result<Option<(Position, Vec<u8>)>, GroupError> {
+        self.engine.dead_letters(application).await
+    }
+    async fn set_dead_letters(&self, application: &str, position: &Position, settled: &[u8]) -> Result<(), GroupError> {
+        self.engine.set_dead_letters(application, position, settled).await
     }
 }

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `row.rs` | documents, times and ids as columns |
 //! | `metadata.rs` | what applications and devices have in common |
-//! | `applications.rs`, `devices.rs`, `users.rs`, `groups.rs` | the statements |
+//! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
+//! | `groups.rs` | those of groups, behind an interface of their own |
 
 mod applications;
 mod devices;
@@ -17,10 +18,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use sockeye_log::Position;
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, GroupId, GroupPosition, KeyError, Page, Preconditions, ReadError, Registry,
-    Role, Unavailable, User, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Unavailable,
+    User, WriteError,
 };
 use tokio::sync::broadcast;
 
@@ -163,27 +163,6 @@ impl Registry for SqliteEngine {
             Ok((deleted, deleted.then_some(Change::Key(prefix))))
         })
         .await
-    }
-
-    async fn group(&self, group: &GroupId) -> Result<Option<GroupPosition>, ReadError> {
-        let group = group.clone();
-        self.ask(move |c| groups::get(c, &group)).await
-    }
-
-    async fn groups(&self, application: &str) -> Result<Vec<(GroupId, GroupPosition)>, ReadError> {
-        let application = application.to_owned();
-        self.ask(move |c| groups::list(c, &application)).await
-    }
-
-    async fn set_group(&self, group: &GroupId, position: &Position, receipted: &[u8]) -> Result<(), WriteError> {
-        let (group, position, receipted) = (group.clone(), position.clone(), receipted.to_vec());
-        self.change(move |c| Ok((groups::set(c, &group, &position, &receipted)?, None)))
-            .await
-    }
-
-    async fn delete_group(&self, group: &GroupId) -> Result<bool, WriteError> {
-        let group = group.clone();
-        self.change(move |c| Ok((groups::delete(c, &group)?, None))).await
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -119,7 +119,7 @@ fn write(source: &Connection, target: &Path) -> rusqlite::Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     for old in old {
         let new = rand::random::<i64>();
-        for table in ["topics", "group_positions"] {
+        for table in ["topics", "group_positions", "dead_letters"] {
             let sql = format!("UPDATE {table} SET incarnation = ?2 WHERE incarnation = ?1");
             transaction.prepare_cached(&sql)?.execute(params![old, new])?;
         }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
 
 /// What makes a file of version n one of version n + 1.
-pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED]];
+pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED]];
 
 /// Topics and their records.
 ///
@@ -19,7 +19,7 @@ pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED]];
 const LOG: &str = "
 CREATE TABLE topics (
     id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
-    name          TEXT UNIQUE,        -- the application; NULL: deleted, its records are being removed
+    name          TEXT UNIQUE,        -- the application, and /dead-letters if it is those; NULL: deleted, its records are being removed
     incarnation   INTEGER NOT NULL,   -- random
     retain_age    INTEGER NOT NULL,   -- milliseconds
     retain_bytes  INTEGER NOT NULL,
@@ -133,6 +133,21 @@ CREATE TABLE group_positions (
 /// What a group had receipted behind its position; the engine only keeps it.
 const RECEIPTED: &str = "ALTER TABLE group_positions ADD COLUMN receipted BLOB NOT NULL DEFAULT x''";
 
+/// What operating groups needs.
+const OPERATED: &str = "
+ALTER TABLE group_positions ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0; -- events that retention took
+ALTER TABLE group_positions ADD COLUMN used INTEGER NOT NULL DEFAULT 0;    -- when it last had a member, or was stored
+UPDATE group_positions SET used = stored;
+
+-- Which dead letters are done with, as group_positions.
+CREATE TABLE dead_letters (
+    application      INTEGER PRIMARY KEY,
+    incarnation      INTEGER NOT NULL,
+    offsets          TEXT NOT NULL,
+    settled          BLOB NOT NULL
+) STRICT;
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -182,6 +197,7 @@ mod tests {
     const LATER: &[&[&str]] = &[
         &[LOG, REGISTRY],
         &[RECEIPTED],
+        &[OPERATED],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -192,6 +208,7 @@ mod tests {
     const FAILING: &[&[&str]] = &[
         &[LOG, REGISTRY],
         &[RECEIPTED],
+        &[OPERATED],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -222,13 +239,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(2));
+        assert_eq!(kind_of(&path), Kind::Ours(3));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(4));
+        assert_eq!(kind_of(&path), Kind::Ours(5));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 4, known: 2, .. }),
+            matches!(refused, OpenError::Newer { found: 5, known: 3, .. }),
             "{refused}"
         );
     }
@@ -243,7 +260,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(2));
+        assert_eq!(kind_of(&path), Kind::Ours(3));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sockeye_engine_sqlite::{BackupReport, Options, RestoreReport, SqliteEngine, backup, restore};
-use sockeye_log::{Log as _, ReadError, ReadLimit, Retention, Topic};
-use sockeye_registry::{Application, GroupId, Registry as _};
+use sockeye_log::{GroupId, GroupPositions as _, Log as _, ReadError, ReadLimit, Retention, Topic};
+use sockeye_registry::{Application, Registry as _};
 use support::{all, engine, open, records, since};
 
 fn no_progress(_: usize, _: usize) {}
@@ -118,7 +118,7 @@ async fn a_restored_log_is_another_incarnation_and_groups_go_on() {
         group: "workers".into(),
         selection: String::new(),
     };
-    engine.set_group(&group, &first.next, b"").await.unwrap();
+    assert_eq!(engine.create_group(&group, &first.next).await, Ok(true));
     backup(&path, &copy, no_progress).unwrap();
     engine.append(&topic, records(10..20, 100)).await.unwrap();
 
@@ -145,7 +145,7 @@ async fn a_restored_log_is_another_incarnation_and_groups_go_on() {
     }
     engine.append(&topic, records(10..12, 100)).await.unwrap();
     assert_eq!(all(&engine, &topic).await, (0..12).collect::<Vec<_>>());
-    let position = engine.group(&group).await.unwrap().unwrap().position;
+    let position = engine.group(&group).await.unwrap().unwrap().mark.position;
     assert_eq!(
         since(&engine, &topic, &position).await.unwrap(),
         (4..12).collect::<Vec<_>>()

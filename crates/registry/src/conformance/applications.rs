@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sockeye_log::{Incarnation, Position};
+use sockeye_log::{GroupId, Incarnation, Position};
 use uuid::Uuid;
 
 use super::{ANY, Fixture, application, device, map};
-use crate::{Application, GroupId, Page, Preconditions, Registry, Role, WriteError};
+use crate::{Application, Page, Preconditions, Registry, Role, WriteError};
 
 fn full(name: &str) -> Application {
     let mut application = application(name);
@@ -229,7 +229,7 @@ pub async fn a_deleted_application_takes_everything_with_it(fixture: &mut impl F
             .create_device(device(name, "d", json!({"alias": ["x"]})))
             .await
             .unwrap();
-        registry.set_group(&group(name), &position, b"").await.unwrap();
+        assert_eq!(registry.create_group(&group(name), &position).await, Ok(true));
     }
     registry.delete_application("app", ANY).await.unwrap();
     assert_eq!(registry.application("app").await.unwrap(), None);
