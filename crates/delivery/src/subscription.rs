@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use jiff::Timestamp;
 use sockeye_event::Event;
-use sockeye_log::{Position, Topic};
+use sockeye_log::{GroupId, Position, Topic};
 
 /// A topic, what of it, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,16 @@ impl Selection {
         is(&self.channel, Field::Channel) && is(&self.device, Field::Device) && is(&self.ty, Field::Type)
     }
 
+    /// The selection as a part of a group's identity (DESIGN.md, words); empty for all events.
+    pub fn canonical(&self) -> String {
+        let parts = [("channel", &self.channel), ("device", &self.device), ("type", &self.ty)];
+        GroupId::selection_of(
+            parts
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, &**value.as_ref()?))),
+        )
+    }
+
     /// The equality that rules out most events, if there is one.
     pub(crate) fn equality(&self) -> Option<(Field, &ByteString)> {
         let device = self.device.as_ref().map(|value| (Field::Device, value));
@@ -96,6 +106,18 @@ mod tests {
             ..Selection::default()
         };
         assert_eq!(selection.wants(&event), wanted, "{channel:?} {subject:?}");
+    }
+
+    #[test]
+    fn the_canonical_form_has_every_part() {
+        assert_eq!(Selection::default().canonical(), "");
+        let selection = Selection {
+            channel: Some("a/b&c".into()),
+            device: Some("d".into()),
+            ty: Some(TYPE_EVENT.into()),
+        };
+        let canonical = "channel=a/b%26c&device=d&type=io.drogue.event.v1";
+        assert_eq!(selection.canonical(), canonical);
     }
 
     #[test]
