@@ -15,13 +15,7 @@ use sockeye_registry::{AccessKey, Application, Registry, Role};
 async fn user(registry: &dyn Registry, name: &str, admin: bool) -> Credentials {
     let key = key::generate();
     registry.ensure_user(name, admin).await.unwrap();
-    let stored = AccessKey {
-        prefix: key.prefix,
-        hash: key.hash,
-        user: name.into(),
-        created: Timestamp::now(),
-        description: None,
-    };
+    let stored = AccessKey::new(key.prefix, key.hash, name, Timestamp::now());
     registry.create_key(stored).await.unwrap();
     Credentials::Key {
         user: name.into(),

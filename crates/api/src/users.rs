@@ -76,11 +76,8 @@ pub(crate) async fn create_key(
     }
     let generated = key::generate();
     let stored = AccessKey {
-        prefix: generated.prefix.clone(),
-        hash: generated.hash,
-        user,
-        created: Timestamp::now(),
         description: description.filter(|text| !text.is_empty()),
+        ..AccessKey::new(&generated.prefix, generated.hash, user, Timestamp::now())
     };
     match api.registry.create_key(stored).await {
         Ok(()) => Ok(Json(NewKey {

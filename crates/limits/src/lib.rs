@@ -285,6 +285,12 @@ pub const MEMBERS: usize = 1_000;
 pub const KEYS_PER_USER: usize = 1_000;
 /// Longest description of an access key, in bytes: a line or two for people.
 pub const KEY_DESCRIPTION: usize = KIB;
+/// The use of a key is noted again after this time: one write, however often the key is used meanwhile.
+pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
+/// Keys whose use was noted a moment ago, remembered so that it is not noted again.
+pub const KEY_USED_CACHE: u64 = 10_000;
+/// Applications that a key may be limited to: who needs more gives none.
+pub const KEY_APPLICATIONS: usize = 100;
 /// Threads that verify slow password hashes: one core of a small machine stays free.
 pub const HASH_THREADS: usize = 1;
 /// Verifications that wait for these threads; a full queue answers 503.

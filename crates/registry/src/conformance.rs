@@ -66,6 +66,11 @@ macro_rules! registry_conformance {
                 a_key_is_stored_and_listed
                 a_key_needs_its_user_and_a_free_prefix
                 a_deleted_key_is_gone
+                a_user_of_a_provider_is_learned_once
+                a_name_that_is_taken_is_not_given_to_another
+                users_come_in_pages_by_name
+                users_and_keys_can_be_disabled
+                the_last_use_of_a_key_is_noted
                 users_and_keys_survive_a_restart,
             groups: a_group_is_made_once
                 a_group_has_the_mark_that_was_stored_last

@@ -1,5 +1,7 @@
 //! Users and their access keys.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -12,6 +14,20 @@ pub struct User {
     pub name: String,
     /// May do everything, on every application.
     pub admin: bool,
+    /// May do nothing, whatever is shown.
+    pub disabled: bool,
+    /// Who this is for a provider; `None`: a user of this server alone, who has access keys and no tokens.
+    pub identity: Option<UserIdentity>,
+}
+
+/// Who a user is for an OIDC provider (OpenID Connect Core 1.0, section 5.7: only these two claims together name an end user
+/// for ever).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserIdentity {
+    /// The claim `iss`.
+    pub issuer: String,
+    /// The claim `sub`.
+    pub subject: String,
 }
 
 /// An access key, as it is stored: the key itself is known only to who was given it (compat/drogue.md 3.2).
@@ -27,15 +43,71 @@ pub struct AccessKey {
     pub created: Timestamp,
     /// What the user said it is for.
     pub description: Option<String>,
+    /// From when on it does not count any more.
+    pub expires: Option<Timestamp>,
+    /// For what it counts.
+    pub scope: Scope,
+    /// Does not count for now.
+    pub disabled: bool,
+    /// When it was last used, as far as that was noted ([`sockeye_limits::KEY_USED_STEP`]).
+    pub used: Option<Timestamp>,
+}
+
+/// For what a key counts: never more than its user may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Only these applications; `None`: all.
+    pub applications: Option<BTreeSet<String>>,
+    /// Only to read.
+    pub read_only: bool,
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl AccessKey {
+    /// A key without limits.
+    pub fn new(
+        prefix: impl Into<String>,
+        hash: impl Into<String>,
+        user: impl Into<String>,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            prefix: prefix.into(),
+            hash: hash.into(),
+            user: user.into(),
+            created,
+            description: None,
+            expires: None,
+            scope: Scope::default(),
+            disabled: false,
+            used: None,
+        }
+    }
+}
+
+impl Scope {
+    /// Whether there is nothing that it leaves out.
+    pub fn is_unlimited(&self) -> bool {
+        self.applications.is_none() && !self.read_only
+    }
+
+    /// Whether it has this application.
+    pub fn has(&self, application: &str) -> bool {
+        self.applications
+            .as_ref()
+            .is_none_or(|these| these.contains(application))
+    }
+}
 
 impl std::fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessKey")
             .field("prefix", &self.prefix)
             .field("user", &self.user)
+            .field("expires", &self.expires)
+            .field("scope", &self.scope)
+            .field("disabled", &self.disabled)
             .finish_non_exhaustive()
     }
 }

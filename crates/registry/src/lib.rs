@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `resource.rs` | [`Application`], [`Device`] and their [`Metadata`]: documents in the shapes of compat/drogue.md 4.1 |
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
-//! | `key.rs` | [`User`] and [`AccessKey`] |
+//! | `key.rs` | [`User`] and [`AccessKey`], with its [`Scope`] |
 //! | `registry.rs` | [`Registry`], with its errors |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 
@@ -18,6 +18,6 @@ mod resource;
 pub mod conformance;
 
 pub use device::{Credential, DeviceSpec, Password, SpecError};
-pub use key::{AccessKey, User};
+pub use key::{AccessKey, Scope, User, UserIdentity};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Device, Role, User};
+use crate::{AccessKey, Application, Device, Role, User, UserIdentity};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
 ///
@@ -65,6 +66,19 @@ pub trait Registry: GroupPositions {
     /// The user of this name.
     async fn user(&self, name: &str) -> Result<Option<User>, ReadError>;
 
+    /// The user whom a provider calls so.
+    async fn user_of(&self, identity: &UserIdentity) -> Result<Option<User>, ReadError>;
+
+    /// The user whom a provider calls so, made with this name if there is none. One that is there keeps its name and rights.
+    /// [`WriteError::Taken`] if the name is another's.
+    async fn learn_user(&self, identity: &UserIdentity, name: &str) -> Result<User, WriteError>;
+
+    /// Users sorted by name.
+    async fn users(&self, page: Page) -> Result<Vec<User>, ReadError>;
+
+    /// Lets a user count, or not, and gives the user as stored.
+    async fn set_user_disabled(&self, name: &str, disabled: bool) -> Result<User, WriteError>;
+
     /// Stores a new key; its user must be there.
     async fn create_key(&self, key: AccessKey) -> Result<(), KeyError>;
 
@@ -73,6 +87,12 @@ pub trait Registry: GroupPositions {
 
     /// The keys of a user, oldest first.
     async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError>;
+
+    /// Lets a key count, or not; whether it is there.
+    async fn set_key_disabled(&self, prefix: &str, disabled: bool) -> Result<bool, WriteError>;
+
+    /// Notes that a key was used; one that is not there any more is passed over. This is no change that is told.
+    async fn note_key_used(&self, prefix: &str, at: Timestamp) -> Result<(), WriteError>;
 
     /// Removes a key; whether it was there.
     async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError>;
@@ -111,8 +131,10 @@ pub enum Change {
         /// Its name.
         device: String,
     },
-    /// A key was made or removed.
+    /// A key was made, changed or removed.
     Key(String),
+    /// A user was disabled or enabled again.
+    User(String),
 }
 
 /// The engine cannot be reached or cannot store; it may be able to later.

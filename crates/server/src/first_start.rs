@@ -32,13 +32,9 @@ pub(crate) async fn ensure_administrator(registry: &dyn Registry, folder: &Path)
         path: path.clone(),
         reason,
     })?;
-    let description = Some("made by the first start of the server".to_owned());
     let key = AccessKey {
-        prefix,
-        hash,
-        user: ADMINISTRATOR.to_owned(),
-        created: Timestamp::now(),
-        description,
+        description: Some("made by the first start of the server".to_owned()),
+        ..AccessKey::new(prefix, hash, ADMINISTRATOR, Timestamp::now())
     };
     registry.create_key(key).await?;
     tracing::info!(file = %path.display(), "made the administrator's access key");

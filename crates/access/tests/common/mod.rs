@@ -17,7 +17,8 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, User, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, User,
+    UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -151,6 +152,24 @@ impl Registry for Watched {
     }
     async fn user(&self, name: &str) -> Result<Option<User>, ReadError> {
         self.engine.user(name).await
+    }
+    async fn user_of(&self, identity: &UserIdentity) -> Result<Option<User>, ReadError> {
+        self.engine.user_of(identity).await
+    }
+    async fn learn_user(&self, identity: &UserIdentity, name: &str) -> Result<User, WriteError> {
+        self.engine.learn_user(identity, name).await
+    }
+    async fn users(&self, page: Page) -> Result<Vec<User>, ReadError> {
+        self.engine.users(page).await
+    }
+    async fn set_user_disabled(&self, name: &str, disabled: bool) -> Result<User, WriteError> {
+        self.engine.set_user_disabled(name, disabled).await
+    }
+    async fn set_key_disabled(&self, prefix: &str, disabled: bool) -> Result<bool, WriteError> {
+        self.engine.set_key_disabled(prefix, disabled).await
+    }
+    async fn note_key_used(&self, prefix: &str, at: Timestamp) -> Result<(), WriteError> {
+        self.engine.note_key_used(prefix, at).await
     }
     async fn create_key(&self, key: AccessKey) -> Result<(), KeyError> {
         self.engine.create_key(key).await

@@ -17,10 +17,11 @@ mod users;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use sockeye_registry::{
     AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Unavailable,
-    User, WriteError,
+    User, UserIdentity, WriteError,
 };
 use tokio::sync::broadcast;
 
@@ -132,6 +133,30 @@ impl Registry for SqliteEngine {
         self.ask(move |c| users::get(c, &name)).await
     }
 
+    async fn user_of(&self, identity: &UserIdentity) -> Result<Option<User>, ReadError> {
+        let identity = identity.clone();
+        self.ask(move |c| users::of(c, &identity)).await
+    }
+
+    async fn learn_user(&self, identity: &UserIdentity, name: &str) -> Result<User, WriteError> {
+        let (identity, name) = (identity.clone(), name.to_owned());
+        self.change(move |c| Ok((users::learn(c, &identity, &name)?, None)))
+            .await
+    }
+
+    async fn users(&self, page: Page) -> Result<Vec<User>, ReadError> {
+        self.ask(move |c| users::list(c, page)).await
+    }
+
+    async fn set_user_disabled(&self, name: &str, disabled: bool) -> Result<User, WriteError> {
+        let name = name.to_owned();
+        self.change(move |c| {
+            let (user, changed) = users::set_disabled(c, &name, disabled)?;
+            Ok((user, changed.then_some(Change::User(name))))
+        })
+        .await
+    }
+
     async fn create_key(&self, key: AccessKey) -> Result<(), KeyError> {
         let (user, prefix) = (key.user.clone(), key.prefix.clone());
         let change = Change::Key(prefix.clone());
@@ -154,6 +179,21 @@ impl Registry for SqliteEngine {
     async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError> {
         let user = user.to_owned();
         self.ask(move |c| users::keys(c, &user)).await
+    }
+
+    async fn set_key_disabled(&self, prefix: &str, disabled: bool) -> Result<bool, WriteError> {
+        let prefix = prefix.to_owned();
+        self.change(move |c| {
+            let (there, changed) = users::set_key_disabled(c, &prefix, disabled)?;
+            Ok((there, changed.then_some(Change::Key(prefix))))
+        })
+        .await
+    }
+
+    async fn note_key_used(&self, prefix: &str, at: Timestamp) -> Result<(), WriteError> {
+        let prefix = prefix.to_owned();
+        self.change(move |c| Ok((users::note_key_used(c, &prefix, at)?, None)))
+            .await
     }
 
     async fn delete_key(&self, prefix: &str) -> Result<bool, WriteError> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
 
 /// What makes a file of version n one of version n + 1.
-pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED]];
+pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED], &[IDENTITIES]];
 
 /// Topics and their records.
 ///
@@ -148,6 +148,21 @@ CREATE TABLE dead_letters (
 ) STRICT;
 ";
 
+/// Who users are for a provider, and what limits keys.
+const IDENTITIES: &str = "
+ALTER TABLE users ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN issuer TEXT;               -- of an OIDC provider
+ALTER TABLE users ADD COLUMN subject TEXT;              -- there
+
+CREATE UNIQUE INDEX users_by_identity ON users (issuer, subject) WHERE issuer IS NOT NULL;
+
+ALTER TABLE access_keys ADD COLUMN expires INTEGER;
+ALTER TABLE access_keys ADD COLUMN applications TEXT;   -- JSON array of names; NULL: all
+ALTER TABLE access_keys ADD COLUMN read_only INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE access_keys ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE access_keys ADD COLUMN used INTEGER;
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -198,6 +213,7 @@ mod tests {
         &[LOG, REGISTRY],
         &[RECEIPTED],
         &[OPERATED],
+        &[IDENTITIES],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -209,6 +225,7 @@ mod tests {
         &[LOG, REGISTRY],
         &[RECEIPTED],
         &[OPERATED],
+        &[IDENTITIES],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -239,13 +256,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(3));
+        assert_eq!(kind_of(&path), Kind::Ours(4));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(5));
+        assert_eq!(kind_of(&path), Kind::Ours(6));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 5, known: 3, .. }),
+            matches!(refused, OpenError::Newer { found: 6, known: 4, .. }),
             "{refused}"
         );
     }
@@ -260,7 +277,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(3));
+        assert_eq!(kind_of(&path), Kind::Ours(4));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

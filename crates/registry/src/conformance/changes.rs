@@ -19,13 +19,7 @@ fn of_device(name: &str) -> Change {
 }
 
 fn key() -> AccessKey {
-    AccessKey {
-        prefix: "drg_1".into(),
-        hash: "hash".into(),
-        user: "eve".into(),
-        created: Timestamp::UNIX_EPOCH,
-        description: None,
-    }
+    AccessKey::new("drg_1", "hash", "eve", Timestamp::UNIX_EPOCH)
 }
 
 /// Each change is told once, and is there for whoever reads when told.
@@ -73,8 +67,12 @@ pub async fn every_change_is_told_after_it_is_stored(fixture: &mut impl Fixture)
     registry.ensure_user("eve", false).await.unwrap();
     registry.create_key(key()).await.unwrap();
     assert_eq!(changes.recv().await, Ok(Change::Key("drg_1".into())));
+    registry.set_key_disabled("drg_1", true).await.unwrap();
+    assert_eq!(changes.recv().await, Ok(Change::Key("drg_1".into())));
     registry.delete_key("drg_1").await.unwrap();
     assert_eq!(changes.recv().await, Ok(Change::Key("drg_1".into())));
+    registry.set_user_disabled("eve", true).await.unwrap();
+    assert_eq!(changes.recv().await, Ok(Change::User("eve".into())));
 
     registry.delete_application("app", ANY).await.unwrap();
     assert_eq!(changes.recv().await, Ok(of_application()));
@@ -97,6 +95,10 @@ pub async fn what_changed_nothing_is_not_told(fixture: &mut impl Fixture) {
     registry.delete_device("app", "none", ANY).await.unwrap_err();
     registry.create_key(key()).await.unwrap_err();
     assert_eq!(registry.delete_key("drg_1").await, Ok(false));
+    assert_eq!(registry.set_key_disabled("drg_1", true).await, Ok(false));
+    registry.ensure_user("eve", false).await.unwrap();
+    registry.set_user_disabled("eve", false).await.unwrap();
+    registry.set_user_disabled("bob", true).await.unwrap_err();
     // A change that is told shows that nothing was told before it.
     registry.delete_device("app", "d", ANY).await.unwrap();
     assert_eq!(changes.recv().await, Ok(of_device("d")));

@@ -67,13 +67,7 @@ impl World {
             registry.ensure_user(user, false).await.unwrap();
             let made = key::generate();
             keys.insert(user, made.key.expose().to_owned());
-            let stored = AccessKey {
-                prefix: made.prefix,
-                hash: made.hash,
-                user: user.to_owned(),
-                created: Timestamp::now(),
-                description: None,
-            };
+            let stored = AccessKey::new(made.prefix, made.hash, user, Timestamp::now());
             registry.create_key(stored).await.unwrap();
         }
         let app = Application::named("app", "alice");
