@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::{Bytes, BytesMut};
 use sockeye_limits as limits;
-use sockeye_log::ReadError;
+use sockeye_log::{Position, ReadError};
 use sockeye_ws::frame;
 use sockeye_ws::{Incoming, ProtocolError};
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
@@ -20,25 +20,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::end::{self, Cause, End};
 use crate::feed::{Due, Fed, Feed};
+use crate::feeds::Feeds;
 use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
+use crate::remote::{Command, Directed, Remote};
 use crate::session::{Closing, Message, Session, Verdict, text_frame};
 use crate::socket::Socket;
 use crate::wheel::Wheel;
 
-/// A connection: a subscription's events on their way to one socket.
+/// A connection: events of subscriptions on their way to one socket.
 pub(crate) struct Connection<IO, S> {
     outlet: Arc<Outlet<IO>>,
     /// Received, and not yet a whole frame.
     inbox: BytesMut,
     protocol: sockeye_ws::Connection,
     session: S,
-    feed: Feed,
+    feeds: Feeds,
     /// Batches taken since the socket had its turn.
     gathered: u32,
     /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
     pong: Option<Bytes>,
+    /// An answer that has no room yet. Until it has, nothing more is taken from the client.
+    owed: Option<Bytes>,
     closing: Option<Leave>,
     counters: Arc<Counters>,
 }
@@ -60,20 +64,17 @@ where
     IO: Link,
     S: Session,
 {
-    pub(crate) fn new(io: IO, session: S, feed: Feed, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(io: IO, session: S, feed: Option<Feed>, deflate: bool, counters: Arc<Counters>) -> Self {
         let protocol = sockeye_ws::Connection::new(limits::WS_INBOUND_MESSAGE);
         Self {
             outlet: Arc::new(Outlet::new(io, Arc::clone(&counters))),
             inbox: BytesMut::new(),
-            protocol: if feed.is_deflated() {
-                protocol.with_deflate()
-            } else {
-                protocol
-            },
+            protocol: if deflate { protocol.with_deflate() } else { protocol },
             session,
-            feed,
+            feeds: Feeds::new(feed),
             gathered: 0,
             pong: None,
+            owed: None,
             closing: None,
             counters,
         }
@@ -82,6 +83,8 @@ where
     /// Serves the connection until it ends; after `stop` it is closed.
     pub(crate) async fn run(&mut self, wheel: &Wheel, stop: &CancellationToken) -> End {
         let visited: Weak<Outlet<IO>> = Arc::downgrade(&self.outlet);
+        let directed: Weak<dyn Directed> = visited.clone();
+        self.session.opened(Remote::new(directed, wheel.clone()));
         wheel.put(Instant::now() + limits::WS_PING_INTERVAL, visited);
         let mut stopped = pin!(stop.cancelled());
         loop {
@@ -93,43 +96,36 @@ where
                 self.outlet.with(Socket::rest);
             }
             if !room {
-                self.feed.rest();
+                self.feeds.rest();
             }
             let member = drained.then(|| Arc::clone(&self.outlet) as Arc<dyn Member>);
+            let inbox = self.owed.is_none().then_some(&mut self.inbox);
             // In this order, so that all that is due goes out in one write.
             tokio::select! {
                 biased;
                 () = &mut stopped, if open => self.close(Cause::Stopping, &end::stopping()),
-                fed = self.feed.next(member.as_ref()), if hungry => match fed {
+                (at, fed) = self.feeds.next(member.as_ref()), if hungry => match fed {
                     Ok(Fed::Events(due)) => {
-                        self.give(due);
+                        self.give(at, due);
                         self.gathered += 1;
                     }
                     Ok(Fed::Live) => {}
                     Ok(Fed::Complete) => self.close(Cause::Complete, &end::complete()),
-                    Err(error) => self.unreadable(&error),
+                    Err(error) => self.unreadable(&error, self.feeds.at(at).position().cloned().as_ref()),
                 },
-                traffic = self.outlet.traffic(&mut self.inbox) => {
+                turn = self.outlet.traffic(inbox) => {
                     self.gathered = 0;
-                    let traffic = traffic.inspect_err(|error| tracing::debug!(%error, "a connection broke off"));
-                    let Ok((traffic, handover)) = traffic else {
+                    let turn = turn.inspect_err(|error| tracing::debug!(%error, "a connection broke off"));
+                    let Ok(turn) = turn else {
                         return self.lost();
                     };
-                    self.counters.sent.inc_by(traffic.sent as u64);
-                    match handover {
-                        Some(Handover::Resume(position)) => self.feed.fall_behind(position),
-                        Some(Handover::Ended(error, head)) => {
-                            self.feed.fall_behind(head);
-                            self.unreadable(&error);
-                        }
-                        Some(Handover::Expired(cause)) => self.close(cause, &end::expired(cause)),
-                        Some(Handover::Broken(_)) | None => {}
-                    }
+                    self.counters.sent.inc_by(turn.traffic.sent as u64);
+                    turn.handed.into_iter().for_each(|handed| self.take_over(handed));
                     self.receive();
                     if self.protocol.is_over() && self.outlet.with(|socket| socket.is_drained()) {
                         return self.part().await;
                     }
-                    if traffic.ended {
+                    if turn.traffic.ended {
                         return self.lost();
                     }
                 },
@@ -139,10 +135,34 @@ where
         }
     }
 
-    /// Answers the last Ping, if there is room.
+    /// Takes over from a lane, or from the wheel.
+    fn take_over(&mut self, handed: Handover) {
+        match handed {
+            Handover::Resume(lane, position) => self.feeds.resume(lane, position),
+            Handover::Ended(lane, error, head) => {
+                self.unreadable(&error, Some(&head));
+                self.feeds.resume(lane, head);
+            }
+            Handover::Close(cause, closing) => self.close(cause, &closing),
+            Handover::Broken(_) => {}
+        }
+    }
+
+    /// Appends what is to be said and is no event, as far as there is room.
     fn fill(&mut self) {
         if self.closing.is_some() {
             return;
+        }
+        if let Some(frame) = self.owed.take() {
+            self.answer(frame);
+            if self.owed.is_none() {
+                self.receive();
+            }
+        }
+        while let Some(command) = self.outlet.command() {
+            match command {
+                Command::Send(frame) => self.outlet.with(|socket| socket.outbox().extend_from_slice(&frame)),
+            }
         }
         let pong = &mut self.pong;
         self.outlet.with(|socket| {
@@ -152,9 +172,23 @@ where
         });
     }
 
+    /// Appends an answer, or keeps it until there is room.
+    fn answer(&mut self, frame: Bytes) {
+        let fits = self.outlet.with(|socket| {
+            let fits = socket.has_room();
+            if fits {
+                socket.outbox().extend_from_slice(&frame);
+            }
+            fits
+        });
+        if !fits {
+            self.owed = Some(frame);
+        }
+    }
+
     /// Makes frames of events, as long as there is room; the others are read again.
-    fn give(&mut self, mut due: Due) {
-        let (feed, counters) = (&self.feed, &self.counters);
+    fn give(&mut self, at: usize, mut due: Due) {
+        let (feed, counters) = (self.feeds.at(at), &self.counters);
         let given = self.outlet.with(|socket| {
             while socket.has_room() {
                 match due.next() {
@@ -169,14 +203,12 @@ where
             }
             due.is_done()
         });
-        if !given {
-            self.feed.put_back(due);
-        }
+        self.feeds.given(at, (!given).then_some(due));
     }
 
-    /// The topic cannot be read on.
-    fn unreadable(&mut self, error: &ReadError) {
-        let (cause, closing) = end::unreadable(error, self.feed.position());
+    /// A topic cannot be read on from here.
+    fn unreadable(&mut self, error: &ReadError, position: Option<&Position>) {
+        let (cause, closing) = end::unreadable(error, position);
         self.close(cause, &closing);
     }
 
@@ -185,7 +217,7 @@ where
         if self.inbox.is_empty() {
             return;
         }
-        loop {
+        while self.owed.is_none() {
             match self.protocol.receive(&mut self.inbox) {
                 Ok(None) => break,
                 Ok(Some(incoming)) => self.incoming(incoming),
@@ -217,6 +249,7 @@ where
         }
         match self.session.receive(message) {
             Verdict::Ignore => drop(self.counters.ignored.inc()),
+            Verdict::Reply(text) => self.answer(frame::text(&text)),
             Verdict::Close(closing) => self.close(Cause::Message, &closing),
         }
     }
@@ -239,7 +272,8 @@ where
     fn leave(&mut self, cause: Cause, code: Option<u16>, frame: &Bytes) {
         self.outlet.leave();
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
-        self.feed.rest();
+        self.feeds.rest();
+        self.owed = None;
         self.closing = Some(Leave {
             cause,
             code,
@@ -256,7 +290,7 @@ where
         };
         let gone = timeout_at(leave.patience.deadline(), async {
             self.outlet.shut().await?;
-            while leave.deaf && !self.outlet.traffic(&mut self.inbox).await?.0.ended {
+            while leave.deaf && !self.outlet.traffic(Some(&mut self.inbox)).await?.traffic.ended {
                 self.inbox.clear();
             }
             io::Result::Ok(())

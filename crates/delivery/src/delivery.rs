@@ -17,8 +17,8 @@ use crate::end::End;
 use crate::feed::{Feed, Wanted};
 use crate::lanes::LaneKey;
 use crate::link::Link;
-use crate::metrics::Metrics;
-use crate::session::Session;
+use crate::metrics::{Counters, Metrics};
+use crate::session::{Encoder, Session};
 use crate::shard::Shard;
 use crate::source::Source;
 use crate::subscription::Subscription;
@@ -81,12 +81,41 @@ impl Delivery {
     }
 
     /// Serves a WebSocket, from the byte behind the head of its upgrade request to its end. Has to run on a runtime of one
-    /// thread: that is its core. `deflate`: permessage-deflate was agreed on.
-    pub async fn serve<IO, S>(self: &Arc<Self>, io: IO, subscription: Subscription, session: S, deflate: bool) -> End
+    /// thread: that is its core. A connection begins with one subscription, or none. `deflate`: permessage-deflate was agreed
+    /// on.
+    pub async fn serve<IO, S>(
+        self: &Arc<Self>,
+        io: IO,
+        subscription: impl Into<Option<Subscription>>,
+        session: S,
+        deflate: bool,
+    ) -> End
     where
         IO: Link,
         S: Session,
     {
+        let counters = Arc::new(self.metrics.of(S::DIALECT));
+        let _open = counters.open();
+        let Core { shard, wheel } = self.core();
+        let feed = subscription.into().map(|subscription| {
+            let encoder = session.encoder();
+            self.feed(subscription, encoder, deflate, shard, &counters)
+        });
+        let mut connection = Connection::new(io, session, feed, deflate, counters);
+        let end = connection.run(&wheel, &self.stop).await;
+        tracing::debug!(dialect = S::DIALECT, ?end, "a socket ended");
+        self.metrics.ended(S::DIALECT, end);
+        end
+    }
+
+    fn feed(
+        self: &Arc<Self>,
+        subscription: Subscription,
+        encoder: Arc<dyn Encoder>,
+        deflate: bool,
+        shard: Shard,
+        counters: &Arc<Counters>,
+    ) -> Feed {
         let Subscription {
             topic,
             selection,
@@ -95,10 +124,7 @@ impl Delivery {
             what_is_left,
             until,
         } = subscription;
-        let counters = Arc::new(self.metrics.of(S::DIALECT));
-        let _open = counters.open();
         let reading = self.read(&topic, &end);
-        let encoder = session.encoder();
         let wanted = Wanted {
             key: LaneKey {
                 selection,
@@ -110,13 +136,7 @@ impl Delivery {
             what_is_left,
             until,
         };
-        let Core { shard, wheel } = self.core();
-        let feed = Feed::new(Arc::clone(&self.log), reading, wanted, shard, &counters);
-        let mut connection = Connection::new(io, session, feed, counters);
-        let end = connection.run(&wheel, &self.stop).await;
-        tracing::debug!(dialect = S::DIALECT, %topic, ?end, "a socket ended");
-        self.metrics.ended(S::DIALECT, end);
-        end
+        Feed::new(Arc::clone(&self.log), reading, wanted, shard, counters)
     }
 
     /// One more reader of a topic; if it is the first, the topic is read from this end of it on.

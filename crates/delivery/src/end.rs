@@ -23,6 +23,8 @@ pub enum Cause {
     Protocol,
     /// The dialect did not accept a message.
     Message,
+    /// The client's right has ended: its token expired, its key was revoked, it is no member any more.
+    Unauthorized,
     /// Retention passed the reader.
     Trimmed,
     /// The log is gone, or is another one now.
@@ -57,6 +59,7 @@ impl Cause {
             Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::Message => "message",
+            Self::Unauthorized => "unauthorized",
             Self::Trimmed => "trimmed",
             Self::Gone => "gone",
             Self::Outage => "outage",

@@ -9,7 +9,7 @@ use sockeye_event::Event;
 use sockeye_log::{Log, Position, ReadError};
 
 use crate::catch_up::Ticket;
-use crate::lanes::LaneKey;
+use crate::lanes::{LaneId, LaneKey};
 use crate::metrics::{Counters, Open};
 use crate::outlet::Member;
 use crate::segment::Segment;
@@ -114,9 +114,14 @@ impl Feed {
         &*self.encoder
     }
 
-    /// Whether permessage-deflate was agreed on. Only lanes compress: a frame that one socket gets is not worth it.
-    pub(crate) fn is_deflated(&self) -> bool {
-        self.key.deflate
+    /// Whether its lane writes.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.mode, Mode::Live(_))
+    }
+
+    /// Whether this lane writes.
+    pub(crate) fn is_in(&self, lane: LaneId) -> bool {
+        matches!(&self.mode, Mode::Live(membership) if membership.lane() == lane)
     }
 
     /// Which events are wanted.

@@ -11,8 +11,9 @@
 //! | `lanes.rs` | filtered once, encoded once |
 //! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
 //! | `wheel.rs` | the pings and deadlines of all connections of one core |
+//! | `remote.rs` | [`Remote`]: a connection, as others see it who want something of it |
 //! | `connection.rs` | one connection: messages in, taking over from its lane, taking leave |
-//! | `feed.rs` | where its events come from: its lane, memory, or the past |
+//! | `feeds.rs`, `feed.rs` | where its events come from: its lanes, memory, or the past |
 //! | `until.rs` | the end of what a subscription wants |
 //! | `source.rs`, `outage.rs` | the end of the log, read on through outages |
 //! | `catch_up.rs` | its past, read once for all who are near each other there |
@@ -32,6 +33,7 @@ mod connection;
 mod delivery;
 mod end;
 mod feed;
+mod feeds;
 mod lane_metrics;
 mod lanes;
 mod link;
@@ -40,6 +42,7 @@ mod outage;
 mod outlet;
 mod past;
 mod pulse;
+mod remote;
 mod segment;
 mod session;
 mod shard;
@@ -58,6 +61,7 @@ pub use delivery::Delivery;
 pub use end::{Cause, End};
 pub use link::{Link, Opaque};
 pub use metrics::Metrics;
+pub use remote::{Remote, RemoteError};
 pub use session::{Closing, Encoder, Message, Session, Verdict};
 pub use subscription::{Selection, Subscription};
 pub use transport::Transport;

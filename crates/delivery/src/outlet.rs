@@ -2,6 +2,7 @@
 //!
 //! All live on one core, so the lock is never waited for; it is there because tasks of a runtime may not share without.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -11,14 +12,16 @@ use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
 use tokio::time::Instant;
 
-use crate::end::Cause;
-use crate::lanes::Frames;
+use crate::end::{self, Cause};
+use crate::lanes::{Frames, LaneId};
 use crate::link::Link;
 use crate::metrics::Counters;
+use crate::remote::{Command, Deadline, Directed, RemoteError};
+use crate::session::Closing;
 use crate::socket::{Socket, Traffic};
 use crate::wheel::Visited;
 
-/// One end of a socket that a lane writes to.
+/// One end of a socket that lanes write to.
 pub(crate) struct Outlet<IO> {
     shared: Mutex<Shared<IO>>,
     counters: Arc<Counters>,
@@ -26,26 +29,38 @@ pub(crate) struct Outlet<IO> {
 
 struct Shared<IO> {
     socket: Socket<IO>,
-    /// Set when a lane can or may not write any more, until the task has taken over.
-    handed: Option<Handover>,
+    /// What the task is to take over: from each of its lanes at most one.
+    handed: Vec<Handover>,
+    /// What others want of the task, in the order in which they asked.
+    commands: VecDeque<Command>,
+    deadline: Option<Box<Deadline>>,
     /// Neither lanes nor the wheel may write any more.
     left: bool,
     next_ping: Instant,
+    /// When the wheel comes. A visit before that has been overtaken by another one.
+    next_visit: Instant,
     /// The connection's task.
     waker: Option<Waker>,
 }
 
-/// Why a lane gave a socket back to its task.
+/// What a lane, or the wheel, leaves to the task of a connection.
 #[derive(Debug)]
 pub(crate) enum Handover {
-    /// The socket is full, or the task has something on its way: read on from here.
-    Resume(Position),
-    /// The topic cannot be read on from here.
-    Ended(ReadError, Position),
+    /// The socket is full, or the task has something on its way: read on what this lane wrote, from here.
+    Resume(LaneId, Position),
+    /// The topic of this lane cannot be read on from here.
+    Ended(LaneId, ReadError, Position),
     /// The socket is broken.
     Broken(io::Error),
-    /// The peer has had enough time to give a sign of life, or to take something.
-    Expired(Cause),
+    /// The connection has to end.
+    Close(Cause, Closing),
+}
+
+/// What a task finds when it is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    pub(crate) traffic: Traffic,
+    pub(crate) handed: Vec<Handover>,
 }
 
 /// What a shard knows of a connection.
@@ -53,8 +68,8 @@ pub(crate) trait Member: Send + Sync {
     /// Writes frames; whether the member stays. One that does not has been told to read on by itself.
     fn write(&self, frames: &Frames) -> bool;
 
-    /// Tells the member that nothing more comes behind this position.
-    fn end(&self, error: &ReadError, head: &Position);
+    /// Tells the member that nothing more comes on this lane behind this position.
+    fn end(&self, lane: LaneId, error: &ReadError, head: &Position);
 
     /// Whether it has left.
     fn has_left(&self) -> bool;
@@ -67,12 +82,16 @@ const PING: &[u8] = b"\x89\x04PING";
 
 impl<IO: Link> Outlet<IO> {
     pub(crate) fn new(io: IO, counters: Arc<Counters>) -> Self {
+        let next_ping = Instant::now() + limits::WS_PING_INTERVAL;
         Self {
             shared: Mutex::new(Shared {
                 socket: Socket::new(io, counters.stalled.clone()),
-                handed: None,
+                handed: Vec::new(),
+                commands: VecDeque::new(),
+                deadline: None,
                 left: false,
-                next_ping: Instant::now() + limits::WS_PING_INTERVAL,
+                next_ping,
+                next_visit: next_ping,
                 waker: None,
             }),
             counters,
@@ -84,25 +103,45 @@ impl<IO: Link> Outlet<IO> {
         work(&mut self.lock().socket)
     }
 
-    /// Writes and reads what can be, and waits until something could, or the lane has given the socket back.
-    pub(crate) async fn traffic(&self, inbox: &mut BytesMut) -> io::Result<(Traffic, Option<Handover>)> {
-        std::future::poll_fn(|context| self.poll_traffic(context, inbox)).await
+    /// The next command, if what it may have to say has room.
+    pub(crate) fn command(&self) -> Option<Command> {
+        let mut shared = self.lock();
+        if shared.socket.has_room() {
+            shared.commands.pop_front()
+        } else {
+            None
+        }
     }
 
-    fn poll_traffic(
-        &self,
-        context: &mut Context<'_>,
-        inbox: &mut BytesMut,
-    ) -> Poll<io::Result<(Traffic, Option<Handover>)>> {
+    /// Writes and reads what can be, and waits until something could, or a lane has given the socket back, or there is a
+    /// command to carry out. Without an `inbox` nothing is read.
+    pub(crate) async fn traffic(&self, mut inbox: Option<&mut BytesMut>) -> io::Result<Turn> {
+        std::future::poll_fn(|context| self.poll_traffic(context, inbox.as_deref_mut())).await
+    }
+
+    fn poll_traffic(&self, context: &mut Context<'_>, inbox: Option<&mut BytesMut>) -> Poll<io::Result<Turn>> {
         let mut shared = self.lock();
-        if let Some(handed) = shared.handed.take() {
-            return Poll::Ready(match handed {
-                Handover::Broken(error) => Err(error),
-                handed => Ok((Traffic::default(), Some(handed))),
-            });
+        if !shared.handed.is_empty() {
+            let handed = std::mem::take(&mut shared.handed);
+            let (broken, handed): (Vec<_>, Vec<_>) = handed
+                .into_iter()
+                .partition(|handed| matches!(handed, Handover::Broken(_)));
+            if let Some(Handover::Broken(error)) = broken.into_iter().next() {
+                return Poll::Ready(Err(error));
+            }
+            return Poll::Ready(Ok(Turn {
+                traffic: Traffic::default(),
+                handed,
+            }));
+        }
+        if !shared.commands.is_empty() && shared.socket.has_room() {
+            return Poll::Ready(Ok(Turn::default()));
         }
         match shared.socket.poll(context, inbox) {
-            Poll::Ready(traffic) => Poll::Ready(traffic.map(|traffic| (traffic, None))),
+            Poll::Ready(traffic) => Poll::Ready(traffic.map(|traffic| Turn {
+                traffic,
+                handed: Vec::new(),
+            })),
             Poll::Pending => {
                 if !shared
                     .waker
@@ -123,9 +162,11 @@ impl<IO: Link> Outlet<IO> {
 }
 
 impl<IO> Outlet<IO> {
-    /// Lets neither lanes nor the wheel write any more.
+    /// Lets neither lanes nor the wheel write any more, and takes no more commands.
     pub(crate) fn leave(&self) {
-        self.lock().left = true;
+        let mut shared = self.lock();
+        shared.left = true;
+        (shared.commands, shared.deadline) = (VecDeque::new(), None);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared<IO>> {
@@ -134,6 +175,39 @@ impl<IO> Outlet<IO> {
 }
 
 impl<IO: Link> Shared<IO> {
+    /// Does what is due now. When the next visit is wanted.
+    fn visit(&mut self, now: Instant, counters: &Counters) -> Option<Instant> {
+        if let Some(Deadline { cause, closing, .. }) =
+            self.deadline.take_if(|deadline| deadline.at <= now).map(|due| *due)
+        {
+            self.hand(Handover::Close(cause, closing));
+            return None;
+        }
+        if !self.handed.is_empty() {
+            // The task is about to take over.
+            return Some(now + limits::WHEEL_TICK);
+        }
+        let until = match self.socket.judge(now) {
+            Ok(until) => until,
+            Err(cause) => {
+                self.hand(Handover::Close(cause, end::expired(cause)));
+                return None;
+            }
+        };
+        if now >= self.next_ping {
+            match self.ping() {
+                Ok(sent) => drop(counters.sent.inc_by(sent as u64)),
+                Err(error) => {
+                    self.hand(Handover::Broken(error));
+                    return None;
+                }
+            }
+            self.next_ping = now + limits::WS_PING_INTERVAL;
+        }
+        let deadline = self.deadline.as_ref().map_or(until, |deadline| deadline.at);
+        Some(self.next_ping.min(until).min(deadline))
+    }
+
     /// Sends a Ping; how many bytes the socket took. A Ping is put behind what is on its way; where nothing can go out, it
     /// would prove nothing.
     fn ping(&mut self) -> io::Result<usize> {
@@ -153,8 +227,14 @@ impl<IO: Link> Shared<IO> {
 
 impl<IO> Shared<IO> {
     fn hand(&mut self, handover: Handover) {
-        self.handed = Some(handover);
+        self.handed.push(handover);
         self.wake();
+    }
+
+    /// Whether the socket broke, or the connection has to end.
+    fn is_over(&self) -> bool {
+        let is_end = |handed: &Handover| matches!(handed, Handover::Broken(_) | Handover::Close(..));
+        self.left || self.handed.iter().any(is_end)
     }
 
     fn wake(&mut self) {
@@ -167,11 +247,11 @@ impl<IO> Shared<IO> {
 impl<IO: Link> Member for Outlet<IO> {
     fn write(&self, frames: &Frames) -> bool {
         let mut shared = self.lock();
-        if shared.left || shared.handed.is_some() {
+        if shared.is_over() {
             return false;
         }
         if !shared.socket.is_drained() {
-            shared.hand(Handover::Resume(frames.from.clone()));
+            shared.hand(Handover::Resume(frames.lane, frames.from.clone()));
             return false;
         }
         let written = match shared.socket.write_now(&frames.bytes) {
@@ -198,14 +278,14 @@ impl<IO: Link> Member for Outlet<IO> {
                 .extend_from_slice(&frames.bytes[written..frames.ends[whole].end]);
         }
         self.counters.events.inc_by(given as u64);
-        shared.hand(Handover::Resume(frames.position_after(given)));
+        shared.hand(Handover::Resume(frames.lane, frames.position_after(given)));
         false
     }
 
-    fn end(&self, error: &ReadError, head: &Position) {
+    fn end(&self, lane: LaneId, error: &ReadError, head: &Position) {
         let mut shared = self.lock();
-        if !shared.left && shared.handed.is_none() {
-            shared.hand(Handover::Ended(error.clone(), head.clone()));
+        if !shared.is_over() {
+            shared.hand(Handover::Ended(lane, error.clone(), head.clone()));
         }
     }
 
@@ -214,33 +294,48 @@ impl<IO: Link> Member for Outlet<IO> {
     }
 }
 
+impl<IO: Link> Directed for Outlet<IO> {
+    fn direct(&self, command: Command) -> Result<(), RemoteError> {
+        let mut shared = self.lock();
+        if shared.is_over() {
+            return Err(RemoteError::Gone);
+        }
+        if shared.commands.len() >= limits::WS_COMMANDS {
+            return Err(RemoteError::Full);
+        }
+        shared.commands.push_back(command);
+        shared.wake();
+        Ok(())
+    }
+
+    fn close(&self, cause: Cause, closing: Closing) {
+        let mut shared = self.lock();
+        if !shared.is_over() {
+            shared.hand(Handover::Close(cause, closing));
+        }
+    }
+
+    fn close_at(&self, deadline: Option<Deadline>) -> Option<Instant> {
+        let mut shared = self.lock();
+        if shared.is_over() {
+            return None;
+        }
+        let at = deadline.as_ref().map(|deadline| deadline.at);
+        shared.deadline = deadline.map(Box::new);
+        let sooner = at.filter(|at| *at < shared.next_visit)?;
+        shared.next_visit = sooner;
+        Some(sooner)
+    }
+}
+
 impl<IO: Link> Visited for Outlet<IO> {
     fn visit(&self, now: Instant) -> Option<Instant> {
         let mut shared = self.lock();
-        if shared.left {
+        if shared.is_over() || now < shared.next_visit {
             return None;
         }
-        if shared.handed.is_some() {
-            // The task is about to take over.
-            return Some(now + limits::WHEEL_TICK);
-        }
-        let until = match shared.socket.judge(now) {
-            Ok(until) => until,
-            Err(cause) => {
-                shared.hand(Handover::Expired(cause));
-                return None;
-            }
-        };
-        if now >= shared.next_ping {
-            match shared.ping() {
-                Ok(sent) => drop(self.counters.sent.inc_by(sent as u64)),
-                Err(error) => {
-                    shared.hand(Handover::Broken(error));
-                    return None;
-                }
-            }
-            shared.next_ping = now + limits::WS_PING_INTERVAL;
-        }
-        Some(shared.next_ping.min(until))
+        let next = shared.visit(now, &self.counters)?;
+        shared.next_visit = next;
+        Some(next)
     }
 }

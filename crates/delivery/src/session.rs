@@ -9,16 +9,21 @@ use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::frame::{self, Opcode};
 
+use crate::remote::Remote;
+
 /// One client's side of a protocol, as a state machine without I/O or clock.
-///
-/// The right of a client that ends before the client goes (an expired token, a revoked key) will be told to the session
-/// from outside; nothing ends one today.
 pub trait Session: Send {
     /// The dialect, as it is called in metrics.
     const DIALECT: &'static str;
 
     /// How events look to this client.
     fn encoder(&self) -> Arc<dyn Encoder>;
+
+    /// The connection is open. Whoever is to end it (because a token expires, a key is revoked), or to tell the client
+    /// something, keeps its `remote`.
+    fn opened(&mut self, remote: Remote) {
+        drop(remote);
+    }
 
     /// Takes a message of the client.
     fn receive(&mut self, message: Message<'_>) -> Verdict;
@@ -50,6 +55,8 @@ pub enum Message<'a> {
 pub enum Verdict {
     /// Nothing; it is counted.
     Ignore,
+    /// Answer with a text message. While the client takes none, its next messages wait.
+    Reply(String),
     /// End the connection.
     Close(Closing),
 }

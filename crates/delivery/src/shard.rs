@@ -170,7 +170,7 @@ impl Members {
                             self.write(lane, &frames).await;
                         }
                         for member in self.lanes.remove(&lane).into_iter().flatten() {
-                            member.end(&error, &head);
+                            member.end(lane, &error, &head);
                         }
                     }
                 }

@@ -107,8 +107,13 @@ impl<IO: Link> Socket<IO> {
         }
     }
 
-    /// Writes and reads what can be, or waits until something could. What was not taken stays.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, inbox: &mut BytesMut) -> Poll<io::Result<Traffic>> {
+    /// Writes and reads what can be, or waits until something could. What was not taken stays. Without an `inbox` nothing is
+    /// read.
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        inbox: Option<&mut BytesMut>,
+    ) -> Poll<io::Result<Traffic>> {
         let mut traffic = Traffic::default();
         if !self.is_drained()
             && let Poll::Ready(sent) = self.poll_send(context)?
@@ -116,7 +121,9 @@ impl<IO: Link> Socket<IO> {
             traffic.sent = sent;
             traffic.drained = self.is_drained();
         }
-        if let Poll::Ready(received) = self.poll_receive(context, inbox)? {
+        if let Some(inbox) = inbox
+            && let Poll::Ready(received) = self.poll_receive(context, inbox)?
+        {
             traffic.received = received;
             traffic.ended = received == 0;
         }

@@ -330,6 +330,10 @@ impl State {
 }
 
 impl Membership {
+    pub(crate) fn lane(&self) -> LaneId {
+        self.lane
+    }
+
     /// The shard has dropped the member.
     pub(crate) fn given_back(mut self) {
         self.in_shard = false;

@@ -106,6 +106,10 @@ pub const CATCH_UP_READ: Duration = Duration::from_secs(10);
 /// A topic that nobody reads is kept for clients that come back after an interruption.
 pub const TOPIC_LINGER: Duration = Duration::from_mins(1);
 
+/// What a connection is told from outside of its task, and has not carried out, because the client does not read: more is an
+/// error of whoever tells it.
+pub const WS_COMMANDS: usize = 64;
+
 /// Batches of the log that one connection takes before its socket and other connections have their turn: a selection that
 /// matches nothing must not keep a core to itself.
 pub const BATCHES_PER_TURN: u32 = 8;

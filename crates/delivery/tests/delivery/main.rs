@@ -5,6 +5,7 @@
 mod life;
 mod numbers;
 mod past;
+mod remote;
 mod replay;
 mod stream;
 mod tls;

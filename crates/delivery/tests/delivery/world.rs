@@ -70,7 +70,7 @@ struct Reader {
 /// A dialect whose frames are the payloads as they are.
 pub(crate) struct Plain;
 
-struct PlainFrames;
+pub(crate) struct PlainFrames;
 
 // ----------------------------------------------------------------------------------------------
 

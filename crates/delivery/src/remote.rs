@@ -1,0 +1,119 @@
+//! A connection, as those see it who are not its task: what it is to send, and when it has to end.
+
+use std::sync::Weak;
+
+use bytes::Bytes;
+use sockeye_ws::frame;
+use tokio::time::Instant;
+
+use crate::end::Cause;
+use crate::session::Closing;
+use crate::wheel::{Visited, Wheel};
+
+/// The way to a connection, from any thread. It holds nothing of it: a connection that has ended is gone.
+#[derive(Clone)]
+pub struct Remote {
+    connection: Weak<dyn Directed>,
+    wheel: Wheel,
+}
+
+/// Why a connection was not told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteError {
+    /// It has ended, or is about to.
+    Gone,
+    /// [`sockeye_limits::WS_COMMANDS`] others wait: the client does not read what it is answered.
+    Full,
+}
+
+/// What a connection's task is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Sends a frame.
+    Send(Bytes),
+}
+
+/// When a connection has to end.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    pub(crate) cause: Cause,
+    pub(crate) closing: Closing,
+}
+
+/// What can be asked of a connection.
+pub(crate) trait Directed: Visited {
+    /// Tells the task; it is carried out when there is room for an answer.
+    fn direct(&self, command: Command) -> Result<(), RemoteError>;
+
+    /// Ends the connection, whatever waits.
+    fn close(&self, cause: Cause, closing: Closing);
+
+    /// Ends the connection at a time, or at none. When the wheel has to come for that, if it would come later.
+    fn close_at(&self, deadline: Option<Deadline>) -> Option<Instant>;
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Remote {
+    pub(crate) fn new(connection: Weak<dyn Directed>, wheel: Wheel) -> Self {
+        Self { connection, wheel }
+    }
+
+    /// Sends a text message, behind what was asked for before.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn send(&self, text: &str) -> Result<(), RemoteError> {
+        self.direct(Command::Send(frame::text(text)))
+    }
+
+    /// Ends the connection at once; what waits for its client is dropped.
+    pub fn close(&self, cause: Cause, closing: Closing) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.close(cause, closing);
+        }
+    }
+
+    /// Ends the connection at this time, up to [`sockeye_limits::WHEEL_TICK`] later: a token expires, for example. A later call
+    /// stands for all before it.
+    pub fn close_at(&self, at: Instant, cause: Cause, closing: Closing) {
+        self.set_deadline(Some(Deadline { at, cause, closing }));
+    }
+
+    /// The connection need not end any more, as far as [`Remote::close_at`] goes.
+    pub fn keep(&self) {
+        self.set_deadline(None);
+    }
+
+    fn set_deadline(&self, deadline: Option<Deadline>) {
+        if let Some(connection) = self.connection.upgrade()
+            && let Some(at) = connection.close_at(deadline)
+        {
+            let connection: Weak<dyn Visited> = self.connection.clone();
+            self.wheel.put(at, connection);
+        }
+    }
+
+    fn direct(&self, command: Command) -> Result<(), RemoteError> {
+        let connection = self.connection.upgrade().ok_or(RemoteError::Gone)?;
+        connection.direct(command)
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Display for RemoteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "the connection has ended",
+            Self::Full => "too many answers wait for the client: it has to read them first",
+        })
+    }
+}
+
+impl std::error::Error for RemoteError {}
