@@ -1,43 +1,22 @@
-//! Users, and what they may do with an application.
+//! Who a user is, by what is shown.
 
 use std::sync::Arc;
 
-use sockeye_registry::{Application, Registry, Role, Unavailable};
+use jiff::Timestamp;
+use moka::sync::Cache;
+use sockeye_limits as limits;
+use sockeye_registry::{Application, Registry, Unavailable, User, WriteError};
 
-use crate::{Credentials, key};
+use crate::caller::{Caller, Permission, Proof};
+use crate::oidc::{Claims, Oidc, VerifyError};
+use crate::{Credentials, ProviderUnavailable, Secret, TokenError, key};
 
 /// Tells who a user is and what the user may do. Asks the registry each time, so that a right that ends has ended.
 pub struct Access {
-    registry: Arc<dyn Registry>,
-}
-
-/// Who is calling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Someone without credentials.
-    Anonymous,
-    /// A user.
-    User {
-        /// The user's name.
-        name: String,
-        /// May do everything.
-        admin: bool,
-        /// Prefix of the access key that was shown.
-        key: Option<String>,
-    },
-}
-
-/// What is to be done with an application (compat/drogue.md 3.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permission {
-    /// Read events and documents.
-    Read,
-    /// Change devices, send commands.
-    Write,
-    /// Change the application and its members.
-    Admin,
-    /// Give the application away.
-    Owner,
+    pub(crate) registry: Arc<dyn Registry>,
+    oidc: Option<Oidc>,
+    /// Keys whose use was noted a moment ago.
+    noted: Cache<String, ()>,
 }
 
 /// Why it is not known who is calling.
@@ -46,14 +25,32 @@ pub enum AuthenticateError {
     /// No such key, or not of this user.
     #[error("the user name or the access key is wrong")]
     Denied,
+    /// The key was right, but its time is over.
+    #[error("the access key has expired: make another one")]
+    KeyExpired,
+    /// The key was right, but does not count for now.
+    #[error("the access key is disabled")]
+    KeyDisabled,
+    /// What was shown was right, but the user does not count for now.
+    #[error("the user is disabled")]
+    UserDisabled,
     /// A token of a provider, but there is none.
     #[error(
         "bearer tokens of a provider are not accepted by this server: use an access key, as Basic credentials or as the bearer token `<user>:drg_..`"
     )]
     NoProvider,
-    /// Try again later.
+    /// A token that does not count.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A good token of somebody new, whose name is another's.
+    #[error("the user name `{0}` of this token is taken by another user of this server: ask its administrator")]
+    NameTaken(String),
+    /// The registry does not answer: try again later.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// A provider does not answer: try again later.
+    #[error(transparent)]
+    ProviderUnavailable(#[from] ProviderUnavailable),
 }
 
 /// Why something may not be done.
@@ -72,31 +69,109 @@ pub enum AuthorizeError {
 impl Access {
     /// Access by what is in the registry.
     pub fn new(registry: Arc<dyn Registry>) -> Self {
-        Self { registry }
+        Self {
+            registry,
+            oidc: None,
+            noted: Cache::builder()
+                .max_capacity(limits::KEY_USED_CACHE)
+                .time_to_live(limits::KEY_USED_STEP)
+                .build(),
+        }
+    }
+
+    /// Accepts tokens of these providers too.
+    #[must_use]
+    pub fn with_oidc(mut self, oidc: Oidc) -> Self {
+        self.oidc = Some(oidc);
+        self
+    }
+
+    /// The providers, if there are some.
+    pub fn oidc(&self) -> Option<&Oidc> {
+        self.oidc.as_ref()
     }
 
     /// Tells who shows these credentials.
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, AuthenticateError> {
-        let (user, key) = match credentials {
-            Credentials::Anonymous => return Ok(Caller::Anonymous),
-            Credentials::Bearer(_) => return Err(AuthenticateError::NoProvider),
-            Credentials::Key { user, key } => (user, key),
-        };
+        match credentials {
+            Credentials::Anonymous => Ok(Caller::Anonymous),
+            Credentials::Key { user, key } => self.by_key(user, key).await,
+            Credentials::Bearer(token) => self.by_token(token).await,
+        }
+    }
+
+    async fn by_key(&self, user: &str, key: &Secret) -> Result<Caller, AuthenticateError> {
         let prefix = key::prefix(key.expose()).map_err(|_| AuthenticateError::Denied)?;
         let stored = self.registry.key(prefix).await?.ok_or(AuthenticateError::Denied)?;
         if !key::matches(key, &stored.hash) || stored.user != *user {
             return Err(AuthenticateError::Denied);
         }
-        let user = self
-            .registry
-            .user(&stored.user)
-            .await?
-            .ok_or(AuthenticateError::Denied)?;
+        let now = Timestamp::now();
+        if stored.expires.is_some_and(|expires| expires <= now) {
+            return Err(AuthenticateError::KeyExpired);
+        }
+        if stored.disabled {
+            return Err(AuthenticateError::KeyDisabled);
+        }
+        let user = self.registry.user(&stored.user).await?;
+        let user = counts(user.ok_or(AuthenticateError::Denied)?)?;
+        self.note_use(&stored.prefix, now).await;
         Ok(Caller::User {
             name: user.name,
             admin: user.admin,
-            key: Some(stored.prefix),
+            proof: Proof::Key {
+                prefix: stored.prefix,
+                scope: stored.scope,
+                expires: stored.expires,
+            },
         })
+    }
+
+    async fn by_token(&self, token: &Secret) -> Result<Caller, AuthenticateError> {
+        let oidc = self.oidc.as_ref().ok_or(AuthenticateError::NoProvider)?;
+        let claims = oidc
+            .verify(token, Timestamp::now())
+            .await
+            .map_err(|error| match error {
+                VerifyError::Token(error) => AuthenticateError::Token(error),
+                VerifyError::Unavailable(error) => AuthenticateError::ProviderUnavailable(error),
+            })?;
+        let user = counts(self.learned(&claims).await?)?;
+        Ok(Caller::User {
+            name: user.name,
+            admin: user.admin || claims.admin,
+            proof: Proof::Token {
+                identity: claims.identity,
+                expires: claims.expires,
+            },
+        })
+    }
+
+    /// The user of a token; learned, if it is the first.
+    async fn learned(&self, claims: &Claims) -> Result<User, AuthenticateError> {
+        if let Some(user) = self.registry.user_of(&claims.identity).await? {
+            return Ok(user);
+        }
+        match self.registry.learn_user(&claims.identity, &claims.name).await {
+            Ok(user) => {
+                tracing::info!(user = user.name, issuer = claims.identity.issuer, "learned a user");
+                Ok(user)
+            }
+            Err(WriteError::Unavailable(unavailable)) => Err(unavailable.into()),
+            Err(_taken) => Err(AuthenticateError::NameTaken(claims.name.clone())),
+        }
+    }
+
+    /// Notes the use of a key, for people. That it fails harms no login.
+    async fn note_use(&self, prefix: &str, now: Timestamp) {
+        if self.noted.contains_key(prefix) {
+            return;
+        }
+        // Before the write, so that of many at the same time one writes.
+        self.noted.insert(prefix.to_owned(), ());
+        if let Err(error) = self.registry.note_key_used(prefix, now).await {
+            tracing::debug!(%error, "the use of a key could not be noted");
+        }
     }
 
     /// The application, if the caller may do this with it.
@@ -113,36 +188,9 @@ impl Access {
     }
 }
 
-impl Caller {
-    /// Whether the caller may do this with the application: the table of compat/drogue.md 3.5, with decision 7.
-    pub fn may(&self, permission: Permission, application: &Application) -> bool {
-        // As in the original: what belongs to nobody is everybody's. The API makes no such application.
-        if application.owner.is_empty() {
-            return true;
-        }
-        let member = |name: &str| {
-            application
-                .members
-                .get(name)
-                .is_some_and(|role| allows(*role, permission))
-        };
-        match self {
-            Self::Anonymous => member(""),
-            Self::User { admin: true, .. } => true,
-            Self::User { name, .. } => {
-                *name == application.owner
-                    || member(name)
-                    || (permission == Permission::Read && application.is_public())
-            }
-        }
+fn counts(user: User) -> Result<User, AuthenticateError> {
+    if user.disabled {
+        return Err(AuthenticateError::UserDisabled);
     }
-}
-
-fn allows(role: Role, permission: Permission) -> bool {
-    match permission {
-        Permission::Read => role >= Role::Reader,
-        Permission::Write => role >= Role::Manager,
-        Permission::Admin => role >= Role::Admin,
-        Permission::Owner => false,
-    }
+    Ok(user)
 }

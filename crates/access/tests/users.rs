@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use common::Watched;
 use jiff::Timestamp;
-use sockeye_access::{Access, AuthenticateError, AuthorizeError, Caller, Credentials, Permission, Secret, key};
-use sockeye_registry::{AccessKey, Application, Registry, Role};
+use sockeye_access::{Access, AuthenticateError, AuthorizeError, Caller, Credentials, Permission, Proof, Secret, key};
+use sockeye_registry::{AccessKey, Application, Registry, Role, Scope};
 
 /// A user with a key.
 async fn user(registry: &dyn Registry, name: &str, admin: bool) -> Credentials {
@@ -131,7 +131,11 @@ async fn a_user_is_known_by_a_key() {
     let known = Caller::User {
         name: "eve".into(),
         admin: false,
-        key: Some(prefix.clone()),
+        proof: Proof::Key {
+            prefix: prefix.clone(),
+            scope: Scope::default(),
+            expires: None,
+        },
     };
     assert_eq!(login(&name, &key).await, Ok(known));
 

@@ -66,8 +66,13 @@ struct Explanation<'a> {
 impl ApiError {
     /// For calls without credentials.
     pub(crate) const ANONYMOUS: Self = Self::Unauthorized(Cow::Borrowed(
-        "this call needs credentials: `Authorization: Basic` with a user name and an access key",
+        "this call needs credentials: `Authorization: Basic` with a user name and an access key, or `Bearer` with a token",
     ));
+
+    /// Why is the operator's to know, who was told when it began.
+    pub(crate) fn provider_away() -> Self {
+        Self::Unavailable("the provider of this token does not answer now, try again later".to_owned())
+    }
 
     pub(crate) fn no_application(name: &str) -> Self {
         Self::NotFound(format!("application `{name}`"))

@@ -62,6 +62,7 @@ impl OptionalFromRequestParts<Arc<Api>> for Login {
         let caller = match api.access.authenticate(&credentials).await {
             Ok(caller) => caller,
             Err(AuthenticateError::Unavailable(unavailable)) => return Err(unavailable.into()),
+            Err(AuthenticateError::ProviderUnavailable(_)) => return Err(ApiError::provider_away()),
             Err(error) => return Err(ApiError::Unauthorized(error.to_string().into())),
         };
         Ok(match &caller {

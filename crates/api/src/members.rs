@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sockeye_access::Permission;
+use sockeye_access::{Permission, is_user_name};
 use sockeye_limits as limits;
 use sockeye_registry::{Preconditions, Role, WriteError};
 use uuid::Uuid;
@@ -67,7 +67,13 @@ pub(crate) async fn put(
         )));
     }
     for user in wanted.members.keys().filter(|user| !user.is_empty()) {
-        if api.registry.user(user).await?.is_none() {
+        if !is_user_name(user) {
+            return Err(ApiError::BadRequest(format!(
+                "`members`: nobody can be called `{user}`"
+            )));
+        }
+        // Users of a provider are known only once they have logged in, and may be members before that.
+        if api.access.oidc().is_none() && api.registry.user(user).await?.is_none() {
             return Err(ApiError::BadRequest(format!(
                 "`members`: there is no user `{user}`; an administrator makes one together with an access key"
             )));

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sockeye_access::key;
+use sockeye_access::{is_user_name, key};
 use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, KeyError};
 
@@ -139,14 +139,10 @@ fn whose(login: &Login, named: Option<String>) -> Result<String, ApiError> {
         None => Ok(login.name.clone()),
         Some(name) if name == login.name => Ok(name),
         Some(_) if !login.admin => Err(ApiError::Forbidden),
-        Some(name) if user_name(&name) => Ok(name),
+        Some(name) if is_user_name(&name) => Ok(name),
         Some(_) => Err(ApiError::BadRequest(format!(
             "`user` must have 1 to {} bytes, no control characters and no colon, which ends it in `Authorization`",
             limits::USER_NAME
         ))),
     }
-}
-
-fn user_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= limits::USER_NAME && !name.contains(|c: char| c.is_control() || c == ':')
 }

@@ -295,6 +295,26 @@ pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
 pub const KEY_USED_CACHE: u64 = 10_000;
 /// Applications that a key may be limited to: who needs more gives none.
 pub const KEY_APPLICATIONS: usize = 100;
+/// Longest token of a provider, in bytes: those with many groups have some 8 KiB, and the head of a request has to hold it.
+pub const TOKEN: usize = 16 * KIB;
+/// `nbf` of a token may be ahead of our clock by so much, as clocks differ. `exp` is never stretched.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// Providers that may be configured.
+pub const OIDC_ISSUERS: usize = 8;
+/// The keys of a provider are fetched again after this time: a key that it gives up counts no longer here.
+pub const JWKS_AGE: Duration = Duration::from_mins(5);
+/// Shortest time between two fetches of a provider's keys, whatever tokens come: who brings one of a new key waits no longer.
+pub const JWKS_REFETCH: Duration = Duration::from_secs(1);
+/// An answer of a provider is waited for this long.
+pub const JWKS_FETCH: Duration = Duration::from_secs(5);
+/// Logins that wait for the keys of one provider; more are answered with 503.
+pub const JWKS_WAITERS: usize = KIB;
+/// Whether a provider answers is asked again after this time, if somebody wants to know.
+pub const JWKS_PROBE: Duration = Duration::from_secs(5);
+/// Longest document of a provider, in bytes: with the chains of certificates that some add, one has about 20 KiB.
+pub const JWKS_DOCUMENT: usize = 256 * KIB;
+/// Most keys of a provider: it has two or three, and each is tried for a token that names none.
+pub const JWKS_KEYS: usize = 64;
 /// Threads that verify slow password hashes: one core of a small machine stays free.
 pub const HASH_THREADS: usize = 1;
 /// Verifications that wait for these threads; a full queue answers 503.

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sockeye_access::oidc::Shape;
 use sockeye_log::Retention;
 
 use crate::settings::SETTINGS;
@@ -24,6 +25,8 @@ pub struct Config {
     pub http_bind: SocketAddr,
     /// The certificate and its key, in files: without them, connections are plain.
     pub tls: TlsConfig,
+    /// Whose tokens are accepted.
+    pub oidc: OidcConfig,
     /// Where `/metrics` is served.
     pub metrics_bind: Option<SocketAddr>,
     /// Most open connections.
@@ -41,6 +44,23 @@ pub struct TlsConfig {
     pub certificate: Option<PathBuf>,
     /// PEM file with the key of the certificate.
     pub key: Option<PathBuf>,
+}
+
+/// Which providers of tokens there are, and what of their tokens counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OidcConfig {
+    /// URLs of the providers; without one there are no tokens.
+    pub issuers: Vec<String>,
+    /// For whom tokens have to be.
+    pub audiences: Vec<String>,
+    /// Where names and roles are: one for all issuers, or one for each.
+    pub shapes: Vec<Shape>,
+    /// Who has this role may do everything.
+    pub admin_role: Option<String>,
+    /// PEM file of the authorities of the providers' certificates; `None` is those of the system.
+    pub ca: Option<PathBuf>,
+    /// How long a socket lives on after its token has expired.
+    pub token_grace: Duration,
 }
 
 /// What is logged, and how.
@@ -125,6 +145,7 @@ impl Default for Config {
             drain: Duration::ZERO,
             http_bind: (Ipv4Addr::LOCALHOST, 0).into(),
             tls: TlsConfig::default(),
+            oidc: OidcConfig::default(),
             metrics_bind: None,
             connections: 0,
             retention: Retention {

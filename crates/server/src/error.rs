@@ -9,7 +9,7 @@ use sockeye_engine_sqlite::OpenError;
 use sockeye_log::TopicError;
 use sockeye_registry::{KeyError, Unavailable, WriteError};
 
-use crate::TlsErrors;
+use crate::{OidcError, TlsErrors};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error("{0}")]
     Tls(TlsErrors),
+    /// The providers of tokens cannot be used.
+    #[error("{0}")]
+    Oidc(OidcError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}; give another address with --{flag}", why(reason))]
     Bind {
@@ -62,6 +65,12 @@ pub enum StartError {
 impl From<TlsErrors> for StartError {
     fn from(errors: TlsErrors) -> Self {
         Self::Tls(errors)
+    }
+}
+
+impl From<OidcError> for StartError {
+    fn from(error: OidcError) -> Self {
+        Self::Oidc(error)
     }
 }
 

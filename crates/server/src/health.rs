@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use sockeye_access::Access;
 use sockeye_limits as limits;
 use sockeye_log::Log;
 use sockeye_registry::Registry;
@@ -20,6 +21,7 @@ use crate::not_found;
 pub(crate) struct Health {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -39,7 +41,7 @@ struct Problem {
 // ----------------------------------------------------------------------------------------------
 
 /// `/healthz`: 200 as long as requests are answered at all. `/readyz`: 200 if log and registry answer within
-/// [`limits::ENGINE_PROBE`] and the server is not about to stop; else 503 with what is missing.
+/// [`limits::ENGINE_PROBE`], the providers of tokens too, and the server is not about to stop; else 503 with what is missing.
 pub(crate) fn router(health: Health) -> Router {
     Router::new()
         .route(
@@ -58,7 +60,13 @@ pub(crate) fn router(health: Health) -> Router {
 
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Answer>) {
     let registry = tokio::time::timeout(limits::ENGINE_PROBE, health.registry.user(ADMINISTRATOR));
-    let (log, registry) = tokio::join!(health.log.probe(), registry);
+    let oidc = tokio::time::timeout(limits::ENGINE_PROBE, async {
+        match health.access.oidc() {
+            Some(oidc) => oidc.probe().await,
+            None => Vec::new(),
+        }
+    });
+    let (log, registry, oidc) = tokio::join!(health.log.probe(), registry, oidc);
     let mut problems = Vec::new();
     let mut add = |what, message| problems.push(Problem { what, message });
     if health.stop.is_cancelled() {
@@ -73,6 +81,20 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Answer>) {
         Err(_elapsed) => add(
             "registry",
             format!("no answer within {} s", limits::ENGINE_PROBE.as_secs()),
+        ),
+    }
+    match oidc {
+        Ok(missing) => {
+            for provider in missing {
+                add("oidc", provider.to_string());
+            }
+        }
+        Err(_elapsed) => add(
+            "oidc",
+            format!(
+                "a provider of tokens does not answer within {} s",
+                limits::ENGINE_PROBE.as_secs()
+            ),
         ),
     }
     if problems.is_empty() {
@@ -129,6 +151,7 @@ mod tests {
         let health = Health {
             log: Arc::new(engine.clone()),
             registry: Arc::new(engine.clone()),
+            access: Arc::new(Access::new(Arc::new(engine.clone()))),
             stop,
         };
         assert_eq!(ask(&health, "/readyz").await, (200, json!({ "status": "ready" })));

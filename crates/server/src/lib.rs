@@ -15,6 +15,7 @@
 //! | `cores.rs` | the threads that serve, one per core |
 //! | `connection.rs` | one connection |
 //! | `tls.rs`, `handshake.rs` | the certificate; how a connection becomes one of TLS |
+//! | `oidc.rs` | the providers of tokens |
 //! | `request.rs`, `not_found.rs` | what every request gets; requests that are nobody's |
 //! | `health.rs`, `metrics.rs`, `logs.rs` | what operators look at |
 //! | `shutdown.rs` | signals |
@@ -35,6 +36,7 @@ mod listener;
 pub mod logs;
 mod metrics;
 mod not_found;
+mod oidc;
 mod request;
 mod rooms;
 mod server;
@@ -45,10 +47,11 @@ mod template;
 mod tls;
 mod value;
 
-pub use config::{Config, ConfigErrors, LogConfig, LogFormat, TlsConfig};
+pub use config::{Config, ConfigErrors, LogConfig, LogFormat, OidcConfig, TlsConfig};
 pub use error::StartError;
 pub use first_start::KEY_FILE;
 pub use flags::Flags;
+pub use oidc::OidcError;
 pub use rooms::DATA_FILE;
 pub use server::{Server, Stopped};
 pub use shutdown::{Signal, Signals};

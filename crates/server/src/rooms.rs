@@ -10,7 +10,7 @@ use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
 use rustls::ServerConfig;
-use sockeye_access::{Access, Devices};
+use sockeye_access::{Access, Devices, Oidc};
 use sockeye_api::Api;
 use sockeye_delivery::Delivery;
 use sockeye_dialect_drogue::Drogue;
@@ -27,7 +27,7 @@ use crate::handshake::Handshakes;
 use crate::health::{self, Health};
 use crate::listener::Service;
 use crate::metrics::{self, Metrics};
-use crate::{Config, StartError, first_start, not_found};
+use crate::{Config, StartError, first_start, not_found, oidc};
 
 /// Name of the data file in the data folder.
 pub const DATA_FILE: &str = "sockeye.db";
@@ -46,6 +46,7 @@ pub(crate) struct Rooms {
 impl Rooms {
     /// Opens the engine, prepares it, and furnishes the rooms around it.
     pub(crate) async fn open(config: &Config, life: &Life) -> Result<Self, StartError> {
+        let oidc = oidc::read(&config.oidc)?;
         let folder = |reason| StartError::Folder {
             path: config.data.clone(),
             reason,
@@ -63,10 +64,10 @@ impl Rooms {
             engine.close().await;
             return Err(error);
         }
-        Ok(Self::around(engine, config, life))
+        Ok(Self::around(engine, oidc, config, life))
     }
 
-    fn around(engine: SqliteEngine, config: &Config, life: &Life) -> Self {
+    fn around(engine: SqliteEngine, oidc: Option<Oidc>, config: &Config, life: &Life) -> Self {
         let mut numbers = Numbers::with_prefix("sockeye");
         let metrics = Metrics::default();
         metrics.register(&mut numbers);
@@ -74,7 +75,11 @@ impl Rooms {
 
         let log: Arc<dyn Log> = Arc::new(engine.clone());
         let registry: Arc<dyn Registry> = Arc::new(engine.clone());
-        let access = Arc::new(Access::new(Arc::clone(&registry)));
+        let mut access = Access::new(Arc::clone(&registry));
+        if let Some(oidc) = oidc {
+            access = access.with_oidc(oidc);
+        }
+        let access = Arc::new(access);
         let devices = Arc::new(Devices::new(Arc::clone(&registry)));
 
         let ingest_metrics = sockeye_ingest_http::Metrics::default();
@@ -92,7 +97,12 @@ impl Rooms {
         let (read, may) = (Arc::clone(&log), Arc::clone(&access));
         let drogue = Drogue::new(may, read, delivery, config.retention, drogue_metrics);
 
-        let api = Api::new(Arc::clone(&registry), Arc::clone(&log), access, config.retention);
+        let api = Api::new(
+            Arc::clone(&registry),
+            Arc::clone(&log),
+            Arc::clone(&access),
+            config.retention,
+        );
         let (ingest, drogue) = (Arc::new(ingest), sockeye_dialect_drogue::router(Arc::new(drogue)));
         let protocols = Router::new()
             .route("/", any(not_found::root))
@@ -103,6 +113,7 @@ impl Rooms {
         let health = health::router(Health {
             log,
             registry,
+            access,
             stop: life.stop.clone(),
         });
         Self {

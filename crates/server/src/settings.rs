@@ -84,6 +84,56 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.tls.key, value::or("off", text, value::path)),
     },
     Setting {
+        key: "oidc.issuers",
+        default: "off",
+        allowed: "`off`, or up to 8 URLs of providers with spaces between them, as `iss` of their tokens says: https, or http on \
+                  this machine",
+        doc: "Whose tokens are accepted, beside access keys: OpenID Connect providers such as Keycloak, Dex or Entra ID.",
+        set: |config, text| put(&mut config.oidc.issuers, value::issuers(text)),
+    },
+    Setting {
+        key: "oidc.audiences",
+        default: "drogue",
+        allowed: "names with spaces between them",
+        doc: "For whom tokens have to be: clients or audiences of the providers. One of them has to be in `aud`, or be `azp`.",
+        set: |config, text| put(&mut config.oidc.audiences, value::words(text)),
+    },
+    Setting {
+        key: "oidc.shapes",
+        default: "keycloak",
+        allowed: "`keycloak`, `dex` or `entra`: one for all issuers, or one for each with spaces between them",
+        doc: "Where tokens have the names and roles of users. `keycloak`: `preferred_username`, `realm_access.roles` and the roles \
+              of `resource_access` for `oidc.audiences`. `dex`: `preferred_username` or a verified `email`, `groups`. `entra`: \
+              `preferred_username`, `upn` or `oid`, `roles`.",
+        set: |config, text| put(&mut config.oidc.shapes, value::shapes(text)),
+    },
+    Setting {
+        key: "oidc.admin_role",
+        default: "drogue-admin",
+        allowed: "`off`, or the name of a role",
+        doc: "Who has this role at a provider may do everything here.",
+        set: |config, text| put(&mut config.oidc.admin_role, value::or("off", text, value::word)),
+    },
+    Setting {
+        key: "oidc.ca",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "Certificates that lead to the providers, if their authority is not one that the system trusts.",
+        set: |config, text| put(&mut config.oidc.ca, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "oidc.token_grace",
+        default: "0s",
+        allowed: "a duration such as `0s` or `30s`, at most one hour",
+        doc: "How long a socket lives on after its token has expired. A client that sends a new one in time never notices.",
+        set: |config, text| {
+            put(
+                &mut config.oidc.token_grace,
+                value::duration(text).filter(|time| time.as_secs() <= 3600),
+            )
+        },
+    },
+    Setting {
         key: "metrics.bind",
         default: "127.0.0.1:9090",
         allowed: "`off`, or an IP address and a port, such as `127.0.0.1:9090`; port 0 takes a free one",
@@ -159,7 +209,7 @@ impl Setting {
 
     /// Its flag, without the dashes before it: `http-bind`.
     pub(crate) fn flag(&self) -> String {
-        self.key.replace('.', "-")
+        self.key.replace(['.', '_'], "-")
     }
 }
 

@@ -1,10 +1,14 @@
 //! Values of settings, from the text that people write. `None` is a value that is not allowed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
+use sockeye_access::oidc::Shape;
+use sockeye_limits as limits;
 use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
 
 /// A value that may also be a word, which is `None` in the configuration.
 #[expect(clippy::option_option, reason = "the outer one tells whether the value is allowed")]
@@ -39,6 +43,50 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 pub(crate) fn retention_age(text: &str) -> Option<Duration> {
     const HUNDRED_YEARS: u64 = 100 * 366 * 24 * 3600;
     duration(text).filter(|age| (1..=HUNDRED_YEARS).contains(&age.as_secs()))
+}
+
+/// URLs of providers: what is fetched from them has to be theirs, so that nobody stands between but on this machine.
+pub(crate) fn issuers(text: &str) -> Option<Vec<String>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    let issuers = words(text)?;
+    let allowed = |issuer: &String| {
+        let Ok(url) = issuer.parse::<Url>() else { return false };
+        let local = || match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let nothing_else = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        nothing_else && (url.scheme() == "https" || (url.scheme() == "http" && local()))
+    };
+    let different = issuers.iter().collect::<BTreeSet<_>>().len() == issuers.len();
+    (different && issuers.len() <= limits::OIDC_ISSUERS && issuers.iter().all(allowed)).then_some(issuers)
+}
+
+/// Words with spaces between them, at least one.
+pub(crate) fn words(text: &str) -> Option<Vec<String>> {
+    let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+/// One word.
+pub(crate) fn word(text: &str) -> Option<String> {
+    let mut words = words(text)?;
+    (words.len() == 1).then(|| words.remove(0))
+}
+
+/// Where providers put names and roles.
+pub(crate) fn shapes(text: &str) -> Option<Vec<Shape>> {
+    let shape = |word: String| match &*word {
+        "keycloak" => Some(Shape::KEYCLOAK),
+        "dex" => Some(Shape::DEX),
+        "entra" => Some(Shape::ENTRA),
+        _ => None,
+    };
+    words(text)?.into_iter().map(shape).collect()
 }
 
 /// A size in bytes, with a decimal or binary unit or without one: `1073741824`, `1GiB`, `2 GB`.
@@ -98,6 +146,36 @@ mod tests {
         ] {
             assert_eq!(duration(text).map(|time| time.as_secs()), seconds, "{text:?}");
         }
+    }
+
+    #[test]
+    fn issuers_are_safe_or_on_this_machine() {
+        for (text, number) in [
+            ("off", Some(0)),
+            ("https://id.example/realms/a", Some(1)),
+            ("https://id.example https://other.example/", Some(2)),
+            ("http://127.0.0.1:8081/realms/a", Some(1)),
+            ("http://localhost:8081", Some(1)),
+            ("http://[::1]:8081", Some(1)),
+            ("http://id.example", None),
+            ("http://localhost.example", None),
+            ("https://id.example https://id.example", None),
+            ("https://id.example?a=b", None),
+            ("https://me@id.example", None),
+            ("id.example", None),
+            ("ftp://id.example", None),
+            ("", None),
+        ] {
+            assert_eq!(issuers(text).map(|issuers| issuers.len()), number, "{text:?}");
+        }
+        let many: Vec<_> = (0..=limits::OIDC_ISSUERS)
+            .map(|number| format!("https://{number}.example"))
+            .collect();
+        assert_eq!(issuers(&many.join(" ")), None);
+        assert_eq!(
+            issuers(&many[1..].join(" ")).map(|issuers| issuers.len()),
+            Some(limits::OIDC_ISSUERS)
+        );
     }
 
     #[test]

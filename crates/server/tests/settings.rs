@@ -62,6 +62,7 @@ fn each_source_sets_every_kind_of_value() {
         drain = "1m"
         metrics.bind = "off"
         limits = { connections = 1_000 }
+        oidc = { issuers = "https://id.example/a https://id.example/b", shapes = "keycloak dex", token_grace = "5s" }
         [retention]
         age = "1d12h"
         bytes = "2GB"
@@ -76,6 +77,9 @@ fn each_source_sets_every_kind_of_value() {
         ("SOCKEYE_DRAIN", "60s"),
         ("SOCKEYE_METRICS_BIND", "off"),
         ("SOCKEYE_LIMITS_CONNECTIONS", "1000"),
+        ("SOCKEYE_OIDC_ISSUERS", "https://id.example/a https://id.example/b"),
+        ("SOCKEYE_OIDC_SHAPES", "keycloak  dex"),
+        ("SOCKEYE_OIDC_TOKEN_GRACE", "5s"),
         ("SOCKEYE_RETENTION_AGE", "36h"),
         ("SOCKEYE_RETENTION_BYTES", "2000000000"),
         ("SOCKEYE_LOG_FORMAT", "json"),
@@ -97,6 +101,7 @@ fn each_source_sets_every_kind_of_value() {
     assert_eq!(from_file, from_flags);
     assert_eq!(from_file.cores, Some(3));
     assert_eq!(from_file.metrics_bind, None);
+    assert_eq!(from_file.oidc.issuers[1], "https://id.example/b");
     assert_eq!(from_file.log.format, LogFormat::Json);
     assert_eq!(from_file.retention.age.as_secs(), 36 * 3600);
 }
@@ -111,6 +116,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("SOCKEYE_DRAIN", "10"),
         ("SOCKEYE_HTTP_BIN", "127.0.0.1:1"),
         ("SOCKEYE_ZZZ", "1"),
+        ("SOCKEYE_OIDC_ISSUERS", "http://id.example"),
+        ("SOCKEYE_OIDC_SHAPES", "keycloak okta"),
         ("SOCKEYE_URL", "another command's"),
         ("SOCKEYE_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
         ("SOCKEYE_SERVICE_HOST", "10.0.0.1"),
@@ -123,6 +130,10 @@ fn everything_that_is_wrong_is_said_at_once() {
         "9090",
         "--limits-connections",
         "-1",
+        "--oidc-admin-role",
+        "two words",
+        "--oidc-token-grace",
+        "5",
     ];
     let said = read(folder.path(), file, &variables, &flags).unwrap_err().to_string();
     let path = folder.path().join("sockeye.toml");
@@ -140,6 +151,10 @@ fn everything_that_is_wrong_is_said_at_once() {
         "SOCKEYE_DRAIN: `10` is not allowed; give a duration such as `10s`".to_owned(),
         "SOCKEYE_HTTP_BIN: there is no such setting; did you mean `SOCKEYE_HTTP_BIND`?".to_owned(),
         "SOCKEYE_ZZZ: there is no such setting\n".to_owned(),
+        "SOCKEYE_OIDC_ISSUERS: `http://id.example` is not allowed; give `off`, or up to 8 URLs".to_owned(),
+        "SOCKEYE_OIDC_SHAPES: `keycloak okta` is not allowed; give `keycloak`, `dex` or `entra`".to_owned(),
+        "--oidc-admin-role: `two words` is not allowed; give `off`, or the name of a role".to_owned(),
+        "--oidc-token-grace: `5` is not allowed; give a duration such as `0s`".to_owned(),
         "--log-level: `inof` is not allowed; give `error`, `warn`".to_owned(),
         "--metrics-bind: `9090` is not allowed; give `off`, or an IP address".to_owned(),
         "--limits-connections: `-1` is not allowed; give a number from 1".to_owned(),
@@ -203,7 +218,7 @@ fn the_template_shows_the_defaults() {
     let template = template();
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
     let settings = template.lines().filter(is_setting).count();
-    assert_eq!(settings, 13, "{template}");
+    assert_eq!(settings, 19, "{template}");
     assert!(template.lines().all(|line| line.len() <= 100), "{template}");
     let switch_on = |line| if is_setting(&line) { &line[1..] } else { line };
     let on = template.lines().map(switch_on).collect::<Vec<_>>().join("\n");

@@ -163,8 +163,12 @@ impl From<CredentialsError> for Refusal {
 impl From<AuthenticateError> for Refusal {
     fn from(error: AuthenticateError) -> Self {
         match error {
-            AuthenticateError::Denied | AuthenticateError::NoProvider => Self::Unauthorized(error.to_string().into()),
             AuthenticateError::Unavailable(unavailable) => unavailable.into(),
+            // Why is the operator's to know, who was told when it began.
+            AuthenticateError::ProviderUnavailable(_) => {
+                Self::Unavailable("the provider of this token does not answer now, try again later")
+            }
+            _ => Self::Unauthorized(error.to_string().into()),
         }
     }
 }

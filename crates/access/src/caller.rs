@@ -1,0 +1,122 @@
+//! Callers, and what they may do with an application: the table of compat/drogue.md 3.5, with decision 7.
+
+use jiff::Timestamp;
+use sockeye_registry::{Application, Role, Scope, UserIdentity};
+
+/// Who is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Someone without credentials.
+    Anonymous,
+    /// A user.
+    User {
+        /// The user's name.
+        name: String,
+        /// May do everything.
+        admin: bool,
+        /// What was shown.
+        proof: Proof,
+    },
+}
+
+/// What proved who a user is, as far as rights depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// An access key.
+    Key {
+        /// Its public id.
+        prefix: String,
+        /// For what it counts.
+        scope: Scope,
+        /// Until when.
+        expires: Option<Timestamp>,
+    },
+    /// A token of a provider.
+    Token {
+        /// Who the user is there.
+        identity: UserIdentity,
+        /// Until when it counts.
+        expires: Timestamp,
+    },
+}
+
+/// What is to be done with an application (compat/drogue.md 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Read events and documents.
+    Read,
+    /// Change devices, send commands.
+    Write,
+    /// Change the application and its members.
+    Admin,
+    /// Give the application away.
+    Owner,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Caller {
+    /// Whether the caller may do this with the application. Who shows a key may do no more than its scope says.
+    pub fn may(&self, permission: Permission, application: &Application) -> bool {
+        if let Some(scope) = self.scope()
+            && (!scope.has(&application.metadata.name) || (scope.read_only && permission != Permission::Read))
+        {
+            return false;
+        }
+        // As in the original: what belongs to nobody is everybody's. The API makes no such application.
+        if application.owner.is_empty() {
+            return true;
+        }
+        let member = |name: &str| {
+            application
+                .members
+                .get(name)
+                .is_some_and(|role| allows(*role, permission))
+        };
+        match self {
+            Self::Anonymous => member(""),
+            Self::User { admin: true, .. } => true,
+            Self::User { name, .. } => {
+                *name == application.owner
+                    || member(name)
+                    || (permission == Permission::Read && application.is_public())
+            }
+        }
+    }
+
+    /// Whether nothing that was shown leaves out a part of what the user may do: only such a caller may make applications,
+    /// and keys, which count for more.
+    pub fn is_unlimited(&self) -> bool {
+        self.scope().is_none_or(Scope::is_unlimited)
+    }
+
+    /// From when on the caller does not count any more.
+    pub fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Self::Anonymous => None,
+            Self::User { proof, .. } => match proof {
+                Proof::Key { expires, .. } => *expires,
+                Proof::Token { expires, .. } => Some(*expires),
+            },
+        }
+    }
+
+    fn scope(&self) -> Option<&Scope> {
+        match self {
+            Self::User {
+                proof: Proof::Key { scope, .. },
+                ..
+            } => Some(scope),
+            _ => None,
+        }
+    }
+}
+
+fn allows(role: Role, permission: Permission) -> bool {
+    match permission {
+        Permission::Read => role >= Role::Reader,
+        Permission::Write => role >= Role::Manager,
+        Permission::Admin => role >= Role::Admin,
+        Permission::Owner => false,
+    }
+}
