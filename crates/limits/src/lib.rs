@@ -56,6 +56,27 @@ pub const EXTENSIONS_READ: usize = 256;
 /// levels are left for the envelopes a payload is delivered in. (The validator keeps one bit per level in a `u128`.)
 pub const JSON_DEPTH: u32 = 120;
 
+// ---------------------------------------------------------------------------------------------- filters
+
+/// Longest `where`, and longest `fields`, in bytes: what fits into the whole head of a request at dojot (compat/dojot.md 1.1).
+pub const FILTER_TEXT: usize = 8 * KIB;
+/// Most conditions of one `where`: each is looked at for every event that passes those before it.
+pub const FILTER_CONDITIONS: usize = 100;
+/// Most values of one condition: a list of devices fits, and `in` searches for all of them at once.
+pub const FILTER_VALUES: usize = 1_000;
+/// Most steps of one path, and deepest nesting of a selector: evaluation recurses as deep.
+pub const FILTER_STEPS: usize = 32;
+/// Most names in one selector: each name of a message is compared with those at its level.
+pub const FILTER_NAMES: usize = 256;
+/// Most regular expressions in one `where`: each keeps a cache of [`FILTER_PATTERN_CACHE`].
+pub const FILTER_PATTERNS: usize = 4;
+/// Memory of one compiled regular expression, in bytes: bounds the steps per byte of text where its cache does not serve.
+pub const FILTER_PATTERN: usize = 256 * KIB;
+/// Memory that one regular expression may keep for its automaton, in bytes.
+pub const FILTER_PATTERN_CACHE: usize = 256 * KIB;
+/// Deepest nesting within one regular expression: its parser recurses as deep.
+pub const FILTER_PATTERN_DEPTH: u32 = 32;
+
 // ---------------------------------------------------------------------------------------------- WebSocket
 
 /// Largest message a client may send, in bytes (compat/drogue.md 1.7: 65,536; a refreshed token is about 2 KiB).

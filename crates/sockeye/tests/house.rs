@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// The rooms, from the ground up. A room may import from lower floors only, never from its own.
 const FLOORS: &[&[&str]] = &[
     &["sockeye-limits"],
-    &["sockeye-event", "sockeye-ws"],
+    &["sockeye-event", "sockeye-filter", "sockeye-ws"],
     &["sockeye-log"],
     &["sockeye-registry", "sockeye-group"],
     &[
@@ -33,6 +33,12 @@ const BESIDE: &[&str] = &["sockeye-parts", "sockeye-bench", "temperatures"];
 const MUST_NOT_KNOW: &[(&str, &str, &str)] = &[
     ("sockeye-event", "tokio", "the room does no I/O"),
     ("sockeye-event", "async-trait", "the room does no I/O"),
+    ("sockeye-filter", "tokio", "the room does no I/O"),
+    (
+        "sockeye-filter",
+        "serde_json",
+        "a filter looks at bytes, it builds no tree",
+    ),
     ("sockeye-ws", "tokio", "frames are a state machine without I/O or clock"),
     ("sockeye-ws", "sockeye-event", "frames know no events"),
     (
