@@ -5,34 +5,19 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::condition::Condition;
-use crate::find::{Finder, Found, NodeId};
-use crate::value::Value;
-use crate::{FilterError, Shape, Step, View, parse};
+use crate::find::Finder;
+use crate::look::{Field, Look, Scratch};
+use crate::view::View;
+use crate::{FilterError, Shape, parse};
 
 /// Which events are wanted: those for which every condition holds. As text it is what parses to the same.
 #[derive(Clone, Debug)]
 pub struct Filter {
     shape: Shape,
     conditions: Vec<Condition>,
-    /// Where each condition looks.
-    fields: Vec<Field>,
+    /// Which condition looks where. What needs no look into the document comes first.
+    attributes_first: Vec<(usize, Field)>,
     finder: Finder,
-}
-
-/// What evaluation needs while it runs; kept by the caller, so that an event costs no allocation.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub(crate) found: Found,
-    /// A text whose escape sequences were resolved.
-    pub(crate) text: Vec<u8>,
-    pub(crate) places: Vec<crate::fields::Place>,
-}
-
-/// Where a condition looks.
-#[derive(Clone, Debug)]
-pub(crate) enum Field {
-    Attribute(Box<str>),
-    Member(NodeId),
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -49,34 +34,23 @@ impl Filter {
 
     fn new(conditions: Vec<Condition>, shape: Shape) -> Self {
         let mut finder = Finder::new();
-        let fields = conditions
-            .iter()
-            .map(|condition| Field::of(condition, shape, &mut finder));
+        let field = |(at, condition)| (at, Field::of(condition, shape, &mut finder));
+        let mut attributes_first: Vec<_> = conditions.iter().enumerate().map(field).collect();
+        attributes_first.sort_by_key(|(_, field)| matches!(field, Field::Member(_)));
         Self {
-            fields: fields.collect(),
             shape,
             conditions,
+            attributes_first,
             finder,
         }
     }
 
     /// Whether the event is wanted.
-    pub fn passes(&self, view: View<'_>, scratch: &mut Scratch) -> bool {
-        let Scratch { found, text, .. } = scratch;
-        let mut tests = self.conditions.iter().zip(&self.fields);
-        // What needs no look into the document comes first.
-        let attributes = tests.clone().all(|(condition, field)| match field {
-            Field::Attribute(_) => condition.test.holds_in(field, view, found, text),
-            Field::Member(_) => true,
-        });
-        if !attributes || self.finder.is_empty() {
-            return attributes;
-        }
-        self.finder.find(view.document, found);
-        tests.all(|(condition, field)| match field {
-            Field::Attribute(_) => true,
-            Field::Member(_) => condition.test.holds_in(field, view, found, text),
-        })
+    pub fn passes<V: View + ?Sized>(&self, view: &V, scratch: &mut Scratch) -> bool {
+        let mut look = Look::new(view, &self.finder, scratch);
+        self.attributes_first
+            .iter()
+            .all(|&(at, ref field)| look.holds(&self.conditions[at].test, field))
     }
 
     /// The conditions, in the order of the text.
@@ -97,30 +71,6 @@ impl Filter {
     /// Whether it looks into the document, and not at attributes only.
     pub fn reads_document(&self) -> bool {
         !self.finder.is_empty()
-    }
-}
-
-impl Field {
-    pub(crate) fn of(condition: &Condition, shape: Shape, finder: &mut Finder) -> Self {
-        match (shape, &*condition.path.0) {
-            (Shape::Event, [Step::Name(prefix), Step::Name(name)]) if &**prefix == "ce" => {
-                Self::Attribute(name.clone())
-            }
-            _ => Self::Member(finder.insert(&condition.path)),
-        }
-    }
-}
-
-impl crate::test::Test {
-    /// Whether it holds for a field of the event whose document was looked through.
-    pub(crate) fn holds_in(&self, field: &Field, view: View<'_>, found: &Found, scratch: &mut Vec<u8>) -> bool {
-        match field {
-            Field::Member(node) => self.holds(found.value(*node, view.document), scratch),
-            Field::Attribute(name) => {
-                let text = view.attributes.attribute(name);
-                self.holds(text.as_deref().map_or(Value::Missing, Value::Plain), scratch)
-            }
-        }
     }
 }
 

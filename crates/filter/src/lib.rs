@@ -8,6 +8,8 @@
 //! | `parse.rs` | the grammar of `where`; `parse/condition.rs` then looks at each condition's values |
 //! | `condition.rs` | [`Condition`]: a path, an operator, values; and how they are printed |
 //! | `path.rs`, `operator.rs` | [`Path`], [`Operator`] |
+//! | `index.rs` | [`Index`]: many filters looked at at once |
+//! | `look.rs` | one look at one event |
 //! | `explain.rs` | a filter in words |
 //! | `error.rs` | [`FilterError`]: code, place, what was found and what was expected |
 //! | `find.rs` | where in a JSON text the values of many paths are: one pass, no tree |
@@ -25,6 +27,8 @@ mod explain;
 mod fields;
 mod filter;
 mod find;
+mod index;
+mod look;
 mod number;
 mod operator;
 mod parse;
@@ -37,8 +41,10 @@ mod view;
 pub use condition::Condition;
 pub use error::{Code, FilterError};
 pub use fields::Fields;
-pub use filter::{Filter, Scratch};
+pub use filter::Filter;
+pub use index::Index;
+pub use look::Scratch;
 pub use operator::Operator;
 pub use path::{Path, Step};
 pub use scan::has_content;
-pub use view::{Attributes, Shape, View};
+pub use view::{Shape, View};

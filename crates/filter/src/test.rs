@@ -46,6 +46,14 @@ pub(crate) enum Texts {
 // ----------------------------------------------------------------------------------------------
 
 impl Test {
+    /// The number that a field must be, if nothing else is demanded.
+    pub(crate) fn equal_number(&self) -> Option<f64> {
+        match self {
+            Self::Number(Comparison::Equal, number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Whether the value is such.
     pub(crate) fn holds(&self, value: Value<'_>, scratch: &mut Vec<u8>) -> bool {
         match self {

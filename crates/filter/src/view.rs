@@ -13,35 +13,21 @@ pub enum Shape {
     Event,
 }
 
-/// An event as a filter sees it.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    /// A JSON text; empty if the event has none, and then it has no fields either.
-    pub document: &'a [u8],
-    /// For [`Shape::Event`].
-    pub attributes: &'a dyn Attributes,
-}
+/// An event as a filter sees it. A JSON text alone is one too.
+pub trait View {
+    /// A JSON text; empty if the event has none, and then it has no members either. Asked for only if a filter needs it.
+    fn document(&self) -> &[u8];
 
-/// The attributes of an event.
-pub trait Attributes {
     /// The value of an attribute, as text; `None` if the event does not have it.
-    fn attribute(&self, name: &str) -> Option<Cow<'_, str>>;
+    fn attribute(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 // ----------------------------------------------------------------------------------------------
 
-impl<'a> View<'a> {
-    /// A document without attributes.
-    pub fn of(document: &'a [u8]) -> Self {
-        Self {
-            document,
-            attributes: &(),
-        }
-    }
-}
-
-impl Attributes for () {
-    fn attribute(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
+impl View for [u8] {
+    fn document(&self) -> &[u8] {
+        self
     }
 }

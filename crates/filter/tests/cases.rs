@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sockeye_filter::{Fields, Filter, FilterError, Scratch, Shape, View, has_content};
+use sockeye_filter::{Fields, Filter, FilterError, Scratch, Shape, has_content};
 
 #[derive(Deserialize)]
 struct Case<'a> {
@@ -22,7 +22,7 @@ fn sent(filter: Option<&str>, fields: Option<&str>, message: &str) -> Result<Opt
     let filter = Filter::parse(filter.unwrap_or_default(), Shape::Document)?;
     let fields = fields.map(Fields::parse).transpose()?;
     let mut scratch = Scratch::default();
-    if !filter.passes(View::of(message.as_bytes()), &mut scratch) {
+    if !filter.passes(message.as_bytes(), &mut scratch) {
         return Ok(None);
     }
     let mut out = BytesMut::new();

@@ -5,11 +5,14 @@ mod message;
 mod obvious;
 mod texts;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use message::{Message, message};
 use obvious::Mask;
 use proptest::prelude::*;
-use sockeye_filter::{Fields, Filter, Scratch, Shape, View};
+use sockeye_filter::{Fields, Filter, Index, Scratch, Shape};
 
 fn parse(text: &str) -> Filter {
     Filter::parse(text, Shape::Document).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -49,8 +52,32 @@ proptest! {
     #[test]
     fn a_filter_passes_what_the_obvious_evaluation_passes(text in texts::filter(), message in message(true)) {
         let filter = parse(&text);
-        let passes = filter.passes(View::of(message.text.as_bytes()), &mut Scratch::default());
+        let passes = filter.passes(message.text.as_bytes(), &mut Scratch::default());
         prop_assert_eq!(passes, obvious::passes(&filter, &message.value()), "{} of {}", text, message.text);
+    }
+
+    #[test]
+    fn an_index_finds_what_trying_each_filter_finds(
+        texts in prop::collection::vec(texts::filter(), 0..30),
+        gone in prop::collection::vec(0..30_usize, 0..20),
+        message in message(true),
+    ) {
+        let mut filters: HashMap<usize, Arc<Filter>> = texts.iter().map(|text| Arc::new(parse(text))).enumerate().collect();
+        let mut index = Index::default();
+        for (name, filter) in &filters {
+            index.insert(*name, Arc::clone(filter));
+        }
+        for name in &gone {
+            index.remove(*name);
+            filters.remove(name);
+        }
+        let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+        index.each_passed(message.text.as_bytes(), &mut scratch, |name| found.push(name));
+        let passes = |filter: &Filter| filter.passes(message.text.as_bytes(), &mut Scratch::default());
+        let mut expected: Vec<_> = filters.iter().filter(|(_, filter)| passes(filter)).map(|(name, _)| *name).collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(found, expected, "{:?} of {}", texts, message.text);
     }
 
     #[test]
@@ -66,10 +93,10 @@ proptest! {
         let at = cut.index(bytes.len());
         let mut scratch = Scratch::default();
         let fields = Fields::parse(&mask.to_string()).unwrap();
-        filter.passes(View::of(&bytes[..at]), &mut scratch);
+        filter.passes(&bytes[..at], &mut scratch);
         fields.project(&bytes[..at], &mut scratch, &mut BytesMut::new());
         bytes[at] = other;
-        filter.passes(View::of(&bytes), &mut scratch);
+        filter.passes(&bytes[..], &mut scratch);
         fields.project(&bytes, &mut scratch, &mut BytesMut::new());
     }
 }
