@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sockeye_limits as limits;
-use sockeye_log::TopicError;
+use sockeye_log::{AppendError, GroupError, ReadError, TopicError};
 use sockeye_registry::{Unavailable, WriteError};
 
 /// Why a call was not carried out.
@@ -153,6 +153,44 @@ impl From<TopicError> for ApiError {
     fn from(error: TopicError) -> Self {
         tracing::warn!(%error, "an API call failed");
         Self::Unavailable("the log is not available, try again later".to_owned())
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        tracing::warn!(%error, "an API call failed");
+        match error {
+            ReadError::NoTopic(topic) => Self::NotFound(format!("log `{topic}`")),
+            ReadError::Trimmed { .. } | ReadError::OtherIncarnation { .. } | ReadError::BeyondEnd { .. } => {
+                Self::Conflict("the log was changed meanwhile, try again".to_owned())
+            }
+            ReadError::Unavailable(_) => Self::Unavailable("the log is not available, try again later".to_owned()),
+        }
+    }
+}
+
+impl From<AppendError> for ApiError {
+    fn from(error: AppendError) -> Self {
+        tracing::warn!(%error, "an API call failed");
+        match error {
+            AppendError::NoTopic(topic) => Self::NotFound(format!("log `{topic}`")),
+            AppendError::Busy | AppendError::Unavailable(_) => {
+                Self::Unavailable("the log is not available, try again later".to_owned())
+            }
+        }
+    }
+}
+
+impl From<GroupError> for ApiError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::NoApplication => Self::NotFound("such application".to_owned()),
+            GroupError::NoGroup => Self::NotFound("such group".to_owned()),
+            GroupError::Unavailable(unavailable) => {
+                tracing::warn!(%unavailable, "an API call failed");
+                Self::Unavailable("the positions of groups are not available, try again later".to_owned())
+            }
+        }
     }
 }
 

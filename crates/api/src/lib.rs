@@ -7,6 +7,8 @@
 //! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
 //! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
 //! | `users.rs` | `/api/tokens/v1alpha1`, `/api/admin/v1alpha1/user/whoami` |
+//! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
+//! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
 //! | `list.rs` | lists, streamed |
 //! | `selector.rs` | label selectors |
 //! | `extract.rs` | what handlers take from a request |
@@ -17,9 +19,11 @@
 //! moves `resourceVersion`.
 
 mod applications;
+mod dead_letters;
 mod devices;
 mod error;
 mod extract;
+mod groups;
 mod list;
 mod members;
 mod selector;
@@ -28,21 +32,29 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, put};
 use sockeye_access::{Access, AuthorizeError, Permission};
 use sockeye_log::{Log, Retention};
 use sockeye_registry::{Application, Registry};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use error::ApiError;
 use extract::Login;
+
+pub use groups::{LiveGroup, LiveGroups, LiveMember};
 
 /// The API: what its calls share.
 pub struct Api {
     registry: Arc<dyn Registry>,
     log: Arc<dyn Log>,
     access: Arc<Access>,
+    groups: Arc<dyn LiveGroups>,
     retention: Retention,
+    /// Ends what is streamed without end.
+    stop: CancellationToken,
+    /// Held while dead letters are sent back or dropped, so that each is once.
+    settling: Mutex<()>,
     /// Held while an application is made or removed, so that its name and its topic change together.
     lifecycle: Mutex<()>,
 }
@@ -50,13 +62,24 @@ pub struct Api {
 // ----------------------------------------------------------------------------------------------
 
 impl Api {
-    /// An API over these engines. `retention` is that of the logs of new applications.
-    pub fn new(registry: Arc<dyn Registry>, log: Arc<dyn Log>, access: Arc<Access>, retention: Retention) -> Self {
+    /// An API over these engines and groups. `retention` is that of the logs of new applications; what it streams without end
+    /// ends after `stop`.
+    pub fn new(
+        registry: Arc<dyn Registry>,
+        log: Arc<dyn Log>,
+        access: Arc<Access>,
+        groups: Arc<dyn LiveGroups>,
+        retention: Retention,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             registry,
             log,
             access,
+            groups,
             retention,
+            stop,
+            settling: Mutex::new(()),
             lifecycle: Mutex::new(()),
         }
     }
@@ -95,6 +118,8 @@ pub fn router(state: Arc<Api>) -> Router {
     let device = get(devices::get).put(devices::update).delete(devices::delete);
     let members = get(members::get).put(members::put);
     let keys = get(users::keys).post(users::create_key);
+    let group = get(groups::get).post(groups::create).delete(groups::delete);
+    let letters = get(dead_letters::of_group).post(dead_letters::settle);
     Router::new()
         .route("/api/registry/v1alpha1/apps", apps)
         .route("/api/registry/v1alpha1/apps/{app}", app)
@@ -102,6 +127,17 @@ pub fn router(state: Arc<Api>) -> Router {
         .route("/api/registry/v1alpha1/apps/{app}/devices/{device}", device)
         .route("/api/admin/v1alpha1/apps/{app}/members", members)
         .route("/api/admin/v1alpha1/user/whoami", get(users::who_am_i))
+        .route("/api/groups/v1alpha1/apps/{app}/groups", get(groups::list))
+        .route("/api/groups/v1alpha1/apps/{app}/groups/{group}", group)
+        .route(
+            "/api/groups/v1alpha1/apps/{app}/groups/{group}/position",
+            put(groups::seek),
+        )
+        .route("/api/groups/v1alpha1/apps/{app}/groups/{group}/dead-letters", letters)
+        .route(
+            "/api/groups/v1alpha1/apps/{app}/dead-letters",
+            get(dead_letters::of_application),
+        )
         .route("/api/tokens/v1alpha1", keys)
         .route("/api/tokens/v1alpha1/{prefix}", delete(users::delete_key))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })

@@ -112,6 +112,53 @@ where
     Ok(response)
 }
 
+/// Answers with a JSON array of what `show` makes of each entry, one at a time; errors as in [`answer`].
+pub(crate) async fn stream<I, T, F, R>(entries: I, show: F) -> Result<Response, ApiError>
+where
+    I: Iterator + Send + 'static,
+    T: Serialize,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<T, ApiError>> + Send,
+{
+    let mut entries = entries;
+    let first = element(&mut entries, &show, b'[').await?;
+    let ended = first.is_none();
+    let head = stream::iter([Ok(first.unwrap_or_else(|| Bytes::from_static(b"[]")))]);
+    let rest = stream::try_unfold((entries, show, ended), |(mut entries, show, ended)| async move {
+        if ended {
+            return Ok::<_, ApiError>(None);
+        }
+        let next = element(&mut entries, &show, b',').await?;
+        let ended = next.is_none();
+        Ok(Some((
+            next.unwrap_or_else(|| Bytes::from_static(b"]")),
+            (entries, show, ended),
+        )))
+    });
+    let mut response = Response::new(Body::from_stream(futures_util::StreamExt::chain(head, rest)));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// The text of the next entry, behind this character.
+async fn element<I, T, F, R>(entries: &mut I, show: &F, before: u8) -> Result<Option<Bytes>, ApiError>
+where
+    I: Iterator,
+    T: Serialize,
+    F: Fn(I::Item) -> R,
+    R: Future<Output = Result<T, ApiError>>,
+{
+    let Some(entry) = entries.next() else {
+        return Ok(None);
+    };
+    let shown = show(entry).await?;
+    let mut text = vec![before];
+    serde_json::to_writer(&mut text, &shown).expect("what is shown is JSON");
+    Ok(Some(text.into()))
+}
+
 impl<T, F, R> Listing<F>
 where
     T: Document,

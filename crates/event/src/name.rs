@@ -1,6 +1,6 @@
-//! Which names applications, devices and channels may have (compat/drogue.md 4.2).
+//! Which names applications, devices, channels (compat/drogue.md 4.2) and groups may have.
 
-use sockeye_limits::{APPLICATION_NAME, CHANNEL_NAME, DEVICE_NAME, RESERVED_APPLICATION_NAMES};
+use sockeye_limits::{APPLICATION_NAME, CHANNEL_NAME, DEVICE_NAME, GROUP_ID, RESERVED_APPLICATION_NAMES};
 
 /// A name is not allowed. The text says what is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum NameError {
     /// An application's name is a route of the server.
     #[error("`{0}` cannot be the name of an application: it is a path of the server itself")]
     Reserved(&'static str),
-    /// A device or a channel has a name that is empty, too long or not printable.
+    /// A device, a channel or a group has a name that is empty, too long or not printable.
     #[error("the name of a {what} must have 1 to {most} bytes and no control characters")]
     Text {
         /// What was named.
@@ -47,6 +47,11 @@ pub fn device(name: &str) -> Result<(), NameError> {
 /// Checks a channel.
 pub fn channel(name: &str) -> Result<(), NameError> {
     text("channel", CHANNEL_NAME, name)
+}
+
+/// Checks the name of a group, its `group_id`.
+pub fn group(name: &str) -> Result<(), NameError> {
+    text("group", GROUP_ID, name)
 }
 
 fn text(what: &'static str, most: usize, name: &str) -> Result<(), NameError> {
@@ -85,6 +90,16 @@ mod tests {
             for name in ["", "a\0", "a\u{85}b", "a\n", &too_long] {
                 assert_eq!(check(name), Err(NameError::Text { what, most: 255 }), "{name:?}");
             }
+        }
+    }
+
+    #[test]
+    fn names_of_groups() {
+        assert_eq!(group("a/b Ü"), Ok(()));
+        assert_eq!(group(&"x".repeat(128)), Ok(()));
+        for name in ["", "a\n", &"x".repeat(129)] {
+            let what = "group";
+            assert_eq!(group(name), Err(NameError::Text { what, most: 128 }), "{name:?}");
         }
     }
 

@@ -9,7 +9,7 @@
 //! | `item.rs` | [`Item`]: what it has to know of an event |
 //! | `member.rs`, `credit.rs` | one member: what is under way to it, and how much may be |
 //! | `waiting.rs`, `queue.rs`, `devices.rs` | what no member has: for any of them, or by device |
-//! | `ledger.rs`, `mark.rs` | what of the log is open; [`Mark`]: what of that is durable |
+//! | `ledger.rs`, `mark.rs` | what of the log is open; [`Mark`]: what of that is durable; [`Marking`]: one that moves without a group |
 //! | `persist.rs` | when the mark is stored |
 //! | `dead_letter.rs` | [`DeadLetter`]: how an event that failed too often is kept |
 //! | `settings.rs`, `counts.rs` | bounds, and what is counted |
@@ -74,7 +74,7 @@ pub use counts::Counts;
 pub use dead_letter::{DeadLetter, NoDeadLetter};
 pub use group::{Group, JoinError};
 pub use item::Item;
-pub use mark::{Mark, MarkError, Receipted};
+pub use mark::{Mark, MarkError, Marking, Receipted};
 pub use member::{Balance, MemberId, MemberView, Receipts};
 pub use output::{NoReceipt, Output, Ticket, ping_payload};
 pub use settings::Settings;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use sockeye_log::Position;
 
+use crate::ledger::Ledger;
+
 /// A group's durable position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -12,6 +14,10 @@ pub struct Mark {
     /// What was receipted behind it.
     pub receipted: Receipted,
 }
+
+/// A mark that moves without a group, as the log is read from its position on.
+#[derive(Debug)]
+pub struct Marking(Ledger);
 
 /// Offsets behind a low-water mark whose events were receipted, did not match, or were removed by retention: for each partition runs in order, which do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,9 +76,47 @@ impl Mark {
         bytes
     }
 
+    /// The mark when retention has removed what is before `oldest`: how many events it took that were not receipted, at most
+    /// (offsets are not dense).
+    pub fn trim(&mut self, oldest: &Position) -> u64 {
+        let mut ledger = Ledger::of(self);
+        let lost = ledger.trim(oldest);
+        *self = ledger.mark();
+        lost
+    }
+
+    /// Offsets from this mark to `end` that are not receipted: at least as many as events.
+    pub fn distance(&self, end: &Position) -> u64 {
+        self.clone().trim(end)
+    }
+
     /// Whether an event is receipted by this mark (or before it).
     pub fn covers(&self, partition: u32, offset: u64) -> bool {
         offset < self.position.offset(partition) || self.receipted.contains(partition, offset)
+    }
+}
+
+impl Marking {
+    /// The mark from which the log is read.
+    pub fn of(mark: &Mark) -> Self {
+        Self(Ledger::of(mark))
+    }
+
+    /// An event was read, by the order of its partition; whether it is done with now.
+    pub fn read(&mut self, partition: u32, offset: u64, done: bool) {
+        if self.0.open(partition, offset) && done {
+            self.0.close(partition, offset);
+        }
+    }
+
+    /// All events before this position were read.
+    pub fn passed(&mut self, next: &Position) {
+        self.0.pass(next);
+    }
+
+    /// The mark now.
+    pub fn mark(&self) -> Mark {
+        self.0.mark()
     }
 }
 
@@ -167,6 +211,30 @@ mod tests {
         let plain = Mark::at(position(&[(0, 5)]));
         assert!(plain.encode_receipted().is_empty());
         assert_eq!(Mark::decode(plain.position.clone(), &[]), Ok(plain));
+    }
+
+    #[test]
+    fn a_mark_moves_without_a_group() {
+        let mark = Mark::at(position(&[(0, 10)]));
+        let mut marking = Marking::of(&mark);
+        for offset in [10, 12, 13, 20] {
+            marking.read(0, offset, offset > 12);
+        }
+        marking.passed(&position(&[(0, 30)]));
+        let some = marking.mark();
+        assert_eq!(some.position, position(&[(0, 10)]));
+        assert!([13, 20, 29].iter().all(|offset| some.covers(0, *offset)));
+        assert!(!some.covers(0, 12) && !some.covers(0, 30));
+        assert_eq!(some.distance(&position(&[(0, 35), (1, 2)])), 3 + 5 + 2);
+        let mut marking = Marking::of(&some);
+        for (offset, done) in [(10, true), (12, true), (13, false)] {
+            marking.read(0, offset, done);
+        }
+        assert_eq!(marking.mark(), Mark::at(position(&[(0, 30)])));
+        let mut trimmed = some;
+        assert_eq!(trimmed.trim(&position(&[(0, 11)])), 1);
+        assert_eq!(trimmed.position, position(&[(0, 11)]));
+        assert_eq!(trimmed.trim(&position(&[(0, 5)])), 0);
     }
 
     #[test]

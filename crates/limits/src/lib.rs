@@ -172,6 +172,17 @@ pub const GROUP_FAILURES: u32 = 5;
 pub const GROUP_PERSIST_TIME: Duration = Duration::from_secs(1);
 /// Part of the window that makes a group store its position at once: the rest lasts until that is done.
 pub const GROUP_PERSIST_PART: usize = 4;
+/// Default of `groups.expire`: a group without members is forgotten after this time (DESIGN.md contract 3).
+pub const GROUP_EXPIRY: Duration = Duration::from_hours(7 * 24);
+/// Between two looks for groups that expire. Those that have members are noted as used by each, so that a crash makes a group
+/// look unused for no longer than that.
+pub const GROUP_EXPIRY_CHECK: Duration = Duration::from_mins(10);
+/// Answers of `read` ([`READ_RECORDS`]) that are counted of the lag of each group in a list; what is behind is estimated.
+pub const GROUP_GLANCE_READS: usize = 1;
+/// The same for one group that is shown alone.
+pub const GROUP_LOOK_READS: usize = 20;
+/// Dead letters that are named in one call; all of a group need not be named.
+pub const DEAD_LETTERS_NAMED: usize = 1_000;
 /// Members of one group.
 pub const GROUP_MEMBERS: usize = 10_000;
 /// What a group stores beside its position, in bytes: a run of receipts takes two numbers of at most ten bytes, the window

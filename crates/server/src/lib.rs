@@ -9,6 +9,7 @@
 //! | `template.rs` | the documented configuration file |
 //! | `server.rs` | [`Server`]: start and stop |
 //! | `rooms.rs` | the rooms of the house, and what each is given |
+//! | `live_groups.rs` | groups, from delivery to the API |
 //! | `first_start.rs` | the administrator's key |
 //! | `front.rs` | what stands between clients and rooms |
 //! | `listener.rs` | addresses, and the thread that accepts |
@@ -33,6 +34,7 @@ mod front;
 mod handshake;
 mod health;
 mod listener;
+mod live_groups;
 pub mod logs;
 mod metrics;
 mod not_found;

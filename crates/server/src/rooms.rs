@@ -17,7 +17,7 @@ use sockeye_dialect_drogue::Drogue;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_ingest_http::Ingest;
 use sockeye_limits as limits;
-use sockeye_log::{Log, Retention, Topic};
+use sockeye_log::{GroupPositions, Log, Retention, Topic};
 use sockeye_registry::{Page, Registry};
 use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, CorsLayer};
@@ -26,6 +26,7 @@ use crate::cores::Life;
 use crate::handshake::Handshakes;
 use crate::health::{self, Health};
 use crate::listener::Service;
+use crate::live_groups::Unattended;
 use crate::metrics::{self, Metrics};
 use crate::{Config, StartError, first_start, not_found, oidc};
 
@@ -101,7 +102,9 @@ impl Rooms {
             Arc::clone(&registry),
             Arc::clone(&log),
             Arc::clone(&access),
+            Arc::new(Unattended(Arc::clone(&registry) as Arc<dyn GroupPositions>)),
             config.retention,
+            life.stop.clone(),
         );
         let (ingest, drogue) = (Arc::new(ingest), sockeye_dialect_drogue::router(Arc::new(drogue)));
         let protocols = Router::new()

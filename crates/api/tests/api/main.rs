@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod dead_letters;
 mod documents;
+mod groups;
 mod people;
 mod world;

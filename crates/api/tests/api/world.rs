@@ -1,8 +1,9 @@
 //! The API on a real engine in a folder of its own, with three users: `admin`, an administrator, `alice` and `bob`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use base64::Engine;
@@ -12,19 +13,28 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use sockeye_access::{Access, key};
-use sockeye_api::{Api, router};
+use sockeye_api::{Api, LiveGroup, LiveGroups, router};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
-use sockeye_log::{Log, Retention};
+use sockeye_log::{GroupError, GroupId, GroupMark, Log, Position, Retention};
 use sockeye_registry::{AccessKey, Registry};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) groups: Arc<Members>,
+    pub(crate) stop: CancellationToken,
     keys: BTreeMap<&'static str, String>,
     _folder: TempDir,
+}
+
+/// Groups whose members are what a test says.
+pub(crate) struct Members {
+    registry: Arc<dyn Registry>,
+    pub(crate) live: Mutex<BTreeMap<GroupId, LiveGroup>>,
 }
 
 #[derive(Debug)]
@@ -32,6 +42,24 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+}
+
+#[async_trait]
+impl LiveGroups for Members {
+    fn live(&self, group: &GroupId) -> Option<LiveGroup> {
+        self.live.lock().unwrap().get(group).cloned()
+    }
+
+    async fn seek(&self, group: &GroupId, position: &Position) -> Result<(), GroupError> {
+        self.live.lock().unwrap().remove(group);
+        let mark = GroupMark::at(position.clone());
+        self.registry.set_group(group, &mark).await
+    }
+
+    async fn delete(&self, group: &GroupId) -> Result<bool, GroupError> {
+        self.live.lock().unwrap().remove(group);
+        self.registry.delete_group(group).await
+    }
 }
 
 impl World {
@@ -48,16 +76,25 @@ impl World {
             registry.create_key(stored).await.unwrap();
         }
         let access = Arc::new(Access::new(registry.clone()));
+        let groups = Arc::new(Members {
+            registry: registry.clone(),
+            live: Mutex::default(),
+        });
+        let stop = CancellationToken::new();
         let router = router(Arc::new(Api::new(
             registry.clone(),
             log.clone(),
             access,
+            groups.clone(),
             Retention::default(),
+            stop.clone(),
         )));
         Self {
             router,
             registry,
             log,
+            groups,
+            stop,
             keys,
             _folder: folder,
         }
