@@ -18,15 +18,18 @@ use sockeye_ws::{Incoming, ProtocolError};
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::Delivery;
+use crate::due::Due;
 use crate::end::{self, Cause, End};
-use crate::feed::{Due, Fed, Feed};
-use crate::feeds::Feeds;
+use crate::feed::Fed;
+use crate::feeds::{Feeds, NotYet};
 use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
 use crate::remote::{Command, Directed, Remote};
-use crate::session::{Closing, Message, Session, Verdict, text_frame};
+use crate::session::{Closing, Message, Session, Verdict};
 use crate::socket::Socket;
+use crate::subscription::Subscription;
 use crate::wheel::Wheel;
 
 /// A connection: events of subscriptions on their way to one socket.
@@ -43,6 +46,8 @@ pub(crate) struct Connection<IO, S> {
     pong: Option<Bytes>,
     /// An answer that has no room yet. Until it has, nothing more is taken from the client.
     owed: Option<Bytes>,
+    /// A command that waits for a lane to give the socket back; others wait behind it.
+    waiting: Option<Command>,
     closing: Option<Leave>,
     counters: Arc<Counters>,
 }
@@ -64,17 +69,31 @@ where
     IO: Link,
     S: Session,
 {
-    pub(crate) fn new(io: IO, session: S, feed: Option<Feed>, deflate: bool, counters: Arc<Counters>) -> Self {
+    /// A connection that begins with one subscription, or none.
+    pub(crate) fn new(
+        io: IO,
+        session: S,
+        first: Option<Subscription>,
+        deflate: bool,
+        delivery: Arc<Delivery>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let protocol = sockeye_ws::Connection::new(limits::WS_INBOUND_MESSAGE);
+        let outlet = Outlet::new(io, first.is_some(), Arc::clone(&counters));
+        let mut feeds = Feeds::new(delivery, Arc::clone(&counters), deflate, S::ONCE);
+        if let Some(first) = first {
+            feeds.begin(first, session.encoder());
+        }
         Self {
-            outlet: Arc::new(Outlet::new(io, Arc::clone(&counters))),
+            outlet: Arc::new(outlet),
             inbox: BytesMut::new(),
             protocol: if deflate { protocol.with_deflate() } else { protocol },
             session,
-            feeds: Feeds::new(feed),
+            feeds,
             gathered: 0,
             pong: None,
             owed: None,
+            waiting: None,
             closing: None,
             counters,
         }
@@ -98,20 +117,24 @@ where
             if !room {
                 self.feeds.rest();
             }
-            let member = drained.then(|| Arc::clone(&self.outlet) as Arc<dyn Member>);
+            let member: Arc<dyn Member> = self.outlet.clone();
             let inbox = self.owed.is_none().then_some(&mut self.inbox);
             // In this order, so that all that is due goes out in one write.
             tokio::select! {
                 biased;
                 () = &mut stopped, if open => self.close(Cause::Stopping, &end::stopping()),
-                (at, fed) = self.feeds.next(member.as_ref()), if hungry => match fed {
+                (at, fed) = self.feeds.next(&member, drained), if hungry => match fed {
                     Ok(Fed::Events(due)) => {
                         self.give(at, due);
                         self.gathered += 1;
                     }
                     Ok(Fed::Live) => {}
+                    Ok(Fed::Head) => self.feeds.arrived(at),
                     Ok(Fed::Complete) => self.close(Cause::Complete, &end::complete()),
-                    Err(error) => self.unreadable(&error, self.feeds.at(at).position().cloned().as_ref()),
+                    Err(error) => {
+                        let position = self.feeds.at(at).position().cloned();
+                        self.unreadable(&error, position.as_ref());
+                    }
                 },
                 turn = self.outlet.traffic(inbox) => {
                     self.gathered = 0;
@@ -141,7 +164,7 @@ where
             Handover::Resume(lane, position) => self.feeds.resume(lane, position),
             Handover::Ended(lane, error, head) => {
                 self.unreadable(&error, Some(&head));
-                self.feeds.resume(lane, head);
+                self.feeds.resume(lane, head.into());
             }
             Handover::Close(cause, closing) => self.close(cause, &closing),
             Handover::Broken(_) => {}
@@ -159,10 +182,13 @@ where
                 self.receive();
             }
         }
-        while let Some(command) = self.outlet.command() {
-            match command {
-                Command::Send(frame) => self.outlet.with(|socket| socket.outbox().extend_from_slice(&frame)),
-            }
+        if let Some(command) = self.waiting.take() {
+            self.carry_out(command);
+        }
+        while self.waiting.is_none()
+            && let Some(command) = self.outlet.command()
+        {
+            self.carry_out(command);
         }
         let pong = &mut self.pong;
         self.outlet.with(|socket| {
@@ -170,6 +196,28 @@ where
                 socket.outbox().extend_from_slice(&frame::pong(&payload));
             }
         });
+    }
+
+    /// Carries out a command, or keeps it until a lane has given the socket back.
+    fn carry_out(&mut self, command: Command) {
+        let said = match &command {
+            Command::Send(frame) => Ok(Some(frame.clone())),
+            Command::Subscribe(id, new) => {
+                let subscribed = self.feeds.subscribe(*id, new);
+                subscribed.map(|()| new.acknowledge.as_deref().map(frame::text))
+            }
+            Command::Unsubscribe(id, acknowledge) => self.feeds.unsubscribe(*id).map(|was_there| {
+                if was_there {
+                    self.outlet.unsubscribed();
+                }
+                acknowledge.clone()
+            }),
+        };
+        match said {
+            Ok(Some(frame)) => self.outlet.with(|socket| socket.outbox().extend_from_slice(&frame)),
+            Ok(None) => {}
+            Err(NotYet) => self.waiting = Some(command),
+        }
     }
 
     /// Appends an answer, or keeps it until there is room.
@@ -191,15 +239,11 @@ where
         let (feed, counters) = (self.feeds.at(at), &self.counters);
         let given = self.outlet.with(|socket| {
             while socket.has_room() {
-                match due.next() {
-                    Some((event, behind)) if feed.selection().wants(event) => {
-                        let frame = text_frame(feed.encoder(), event, behind);
-                        socket.outbox().extend_from_slice(&frame);
-                        counters.events.inc();
-                    }
-                    Some(_) => {}
-                    None => return true,
-                }
+                let Some(frame) = due.frame(feed.wishes()) else {
+                    return true;
+                };
+                socket.outbox().extend_from_slice(&frame);
+                counters.events.inc();
             }
             due.is_done()
         });
@@ -273,7 +317,7 @@ where
         self.outlet.leave();
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
         self.feeds.rest();
-        self.owed = None;
+        (self.owed, self.waiting) = (None, None);
         self.closing = Some(Leave {
             cause,
             code,

@@ -15,10 +15,9 @@ use crate::catch_up::Means;
 use crate::connection::Connection;
 use crate::end::End;
 use crate::feed::{Feed, Wanted};
-use crate::lanes::LaneKey;
 use crate::link::Link;
 use crate::metrics::{Counters, Metrics};
-use crate::session::{Encoder, Session};
+use crate::session::Session;
 use crate::shard::Shard;
 use crate::source::Source;
 use crate::subscription::Subscription;
@@ -96,47 +95,25 @@ impl Delivery {
     {
         let counters = Arc::new(self.metrics.of(S::DIALECT));
         let _open = counters.open();
-        let Core { shard, wheel } = self.core();
-        let feed = subscription.into().map(|subscription| {
-            let encoder = session.encoder();
-            self.feed(subscription, encoder, deflate, shard, &counters)
-        });
-        let mut connection = Connection::new(io, session, feed, deflate, counters);
+        let Core { wheel, .. } = self.core();
+        let delivery = Arc::clone(self);
+        let mut connection = Connection::new(io, session, subscription.into(), deflate, delivery, counters);
         let end = connection.run(&wheel, &self.stop).await;
         tracing::debug!(dialect = S::DIALECT, ?end, "a socket ended");
         self.metrics.ended(S::DIALECT, end);
         end
     }
 
-    fn feed(
+    /// What a connection of the core of the caller wants of a topic whose end is here.
+    pub(crate) fn feed(
         self: &Arc<Self>,
-        subscription: Subscription,
-        encoder: Arc<dyn Encoder>,
-        deflate: bool,
-        shard: Shard,
+        topic: &Topic,
+        end: &Position,
+        wanted: Wanted,
         counters: &Arc<Counters>,
     ) -> Feed {
-        let Subscription {
-            topic,
-            selection,
-            start,
-            end,
-            what_is_left,
-            until,
-        } = subscription;
-        let reading = self.read(&topic, &end);
-        let wanted = Wanted {
-            key: LaneKey {
-                selection,
-                form: encoder.name(),
-                deflate,
-            },
-            encoder,
-            start,
-            what_is_left,
-            until,
-        };
-        Feed::new(Arc::clone(&self.log), reading, wanted, shard, counters)
+        let Core { shard, .. } = self.core();
+        Feed::new(Arc::clone(&self.log), self.read(topic, end), wanted, shard, counters)
     }
 
     /// One more reader of a topic; if it is the first, the topic is read from this end of it on.

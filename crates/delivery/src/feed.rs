@@ -1,59 +1,78 @@
-//! Where the events of one connection come from: its lane, or, while it is behind, memory and the past.
+//! Where events of one connection come from: its lane, or, while it is behind, memory and the past.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::vec;
 
 use jiff::Timestamp;
-use sockeye_event::Event;
-use sockeye_log::{Log, Position, ReadError};
+use sockeye_log::{Incarnation, Log, Position, ReadError, Topic};
 
 use crate::catch_up::Ticket;
-use crate::lanes::{LaneId, LaneKey};
+use crate::due::Due;
+use crate::lanes::LaneId;
 use crate::metrics::{Counters, Open};
 use crate::outlet::Member;
-use crate::segment::Segment;
-use crate::session::Encoder;
+use crate::reached::Reached;
 use crate::shard::Shard;
-use crate::subscription::Selection;
-use crate::topic::{Membership, Place, Reading};
+use crate::subscription::SubscriptionId;
+use crate::topic::{Lane, Membership, OwnLane, Place, Reading};
 use crate::until::Until;
+use crate::wishes::{Wish, Wishes};
 
-/// One subscription's way through the topic, without gap or duplicate.
+/// The way of some subscriptions through a topic, at one place together, without gap or duplicate.
 pub(crate) struct Feed {
     log: Arc<dyn Log>,
     reading: Reading,
-    key: LaneKey,
-    encoder: Arc<dyn Encoder>,
+    wishes: Wishes,
+    /// Whether frames of lanes are compressed: one that a single socket gets is not worth it.
+    deflate: bool,
     shard: Shard,
     counters: Arc<Counters>,
     /// Who wants an end of its own reads by itself all the time.
     until: Option<Until>,
     /// Nothing was read yet, and what retention removes meanwhile is not missed.
     what_is_left: bool,
+    /// Whether it is not the one that the live subscriptions of its topic share.
+    is_apart: bool,
+    /// It is at the head, and another feed of its topic is to take it in.
+    is_waiting: bool,
     mode: Mode,
+    /// While there are several wishes. (Behind the mode: who is dropped leaves the lane first.)
+    own: Option<OwnLane>,
 }
 
-/// What a connection wants of its topic.
+/// What a feed begins with.
 pub(crate) struct Wanted {
-    pub(crate) key: LaneKey,
-    pub(crate) encoder: Arc<dyn Encoder>,
+    pub(crate) id: SubscriptionId,
+    pub(crate) wish: Wish,
     pub(crate) start: Position,
+    pub(crate) is_apart: bool,
     pub(crate) what_is_left: bool,
     pub(crate) until: Option<Timestamp>,
+    /// An event goes to the first subscription that wants it.
+    pub(crate) once: bool,
+    /// permessage-deflate was agreed on.
+    pub(crate) deflate: bool,
 }
 
 enum Mode {
     /// The lane writes.
-    Live(Membership),
+    Live(Membership, Recall),
     /// The connection's task reads by itself, from here on.
     Behind {
-        /// Behind what was given.
-        position: Position,
+        /// What was given.
+        reached: Reached,
         /// While it waits for something of the past.
         ticket: Option<Ticket>,
         _counted: Open,
     },
+}
+
+/// Whether the task wants the socket back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recall {
+    No,
+    Wanted,
+    Asked,
 }
 
 /// What a connection that reads by itself gets.
@@ -62,16 +81,10 @@ pub(crate) enum Fed {
     Events(Due),
     /// Nothing more to read: from now on the lane writes.
     Live,
+    /// Nothing more to read: another feed is at this place, or will be.
+    Head,
     /// Nothing more is wanted.
     Complete,
-}
-
-/// Events on their way to a socket.
-pub(crate) struct Due {
-    segment: Arc<Segment>,
-    unseen: vec::IntoIter<usize>,
-    /// Behind the event that was taken last.
-    behind: Position,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -84,76 +97,145 @@ impl Feed {
         shard: Shard,
         counters: &Arc<Counters>,
     ) -> Self {
-        let Wanted {
-            key,
-            encoder,
-            start,
-            what_is_left,
-            until,
-        } = wanted;
         let mode = Mode::Behind {
-            position: start,
+            reached: wanted.start.into(),
             ticket: None,
             _counted: counters.behind(),
         };
+        let mut wishes = Wishes::new(wanted.once);
+        wishes.add(wanted.id, Arc::new(wanted.wish), None);
         Self {
             log,
             reading,
-            key,
-            encoder,
+            wishes,
+            deflate: wanted.deflate,
             shard,
             counters: Arc::clone(counters),
-            until: until.map(Until::new),
-            what_is_left,
+            is_apart: wanted.is_apart || wanted.until.is_some(),
+            until: wanted.until.map(Until::new),
+            what_is_left: wanted.what_is_left,
+            is_waiting: false,
             mode,
+            own: None,
         }
     }
 
-    /// How events look.
-    pub(crate) fn encoder(&self) -> &dyn Encoder {
-        &*self.encoder
+    /// What is wanted.
+    pub(crate) fn wishes(&mut self) -> &mut Wishes {
+        &mut self.wishes
     }
 
     /// Whether its lane writes.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(self.mode, Mode::Live(_))
+        matches!(self.mode, Mode::Live(..))
     }
 
     /// Whether this lane writes.
     pub(crate) fn is_in(&self, lane: LaneId) -> bool {
-        matches!(&self.mode, Mode::Live(membership) if membership.lane() == lane)
+        matches!(&self.mode, Mode::Live(membership, _) if membership.lane() == lane)
     }
 
-    /// Which events are wanted.
-    pub(crate) fn selection(&self) -> &Selection {
-        &self.key.selection
+    /// Whether it reads this topic.
+    pub(crate) fn reads(&self, topic: &Topic, incarnation: Incarnation) -> bool {
+        self.reading.topic.is(topic, incarnation)
+    }
+
+    /// Whether both read the same topic.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.reading.topic, &other.reading.topic)
+    }
+
+    /// Whether it is not the one that the live subscriptions of its topic share.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.is_apart
+    }
+
+    /// Whether another feed is to take it in.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
+    /// Whether [`Feed::next`] has something to do, or will have.
+    pub(crate) fn is_hungry(&self) -> bool {
+        !matches!(self.mode, Mode::Live(_, Recall::No | Recall::Asked))
     }
 
     /// Behind what was given; the head of the topic is not told while the lane writes.
     pub(crate) fn position(&self) -> Option<&Position> {
         match &self.mode {
-            Mode::Live(_) => None,
-            Mode::Behind { position, .. } => Some(position),
+            Mode::Live(..) => None,
+            Mode::Behind { reached, .. } => Some(&reached.position),
         }
     }
 
     /// The lane has given the socket back: the task reads on from here.
-    pub(crate) fn fall_behind(&mut self, position: Position) {
+    pub(crate) fn fall_behind(&mut self, reached: Reached) {
         let behind = Mode::Behind {
-            position,
+            reached,
             ticket: None,
             _counted: self.counters.behind(),
         };
-        if let Mode::Live(membership) = std::mem::replace(&mut self.mode, behind) {
+        if let Mode::Live(membership, _) = std::mem::replace(&mut self.mode, behind) {
             membership.given_back();
+        }
+    }
+
+    /// The task wants the socket back.
+    pub(crate) fn recall(&mut self) {
+        if let Mode::Live(_, recall @ Recall::No) = &mut self.mode {
+            *recall = Recall::Wanted;
+        }
+    }
+
+    /// One more subscription, which reads on with the others from its start. Not while the lane writes.
+    pub(crate) fn add(&mut self, id: SubscriptionId, wish: Arc<Wish>, start: Option<Position>) {
+        let passed = |start: &Position| self.position().is_some_and(|position| position.is_at_or_behind(start));
+        let start = start.filter(|start| !passed(start));
+        let numbered = self.wishes.add(id, wish, start);
+        if let Some(own) = &self.own {
+            own.add(numbered.serial, &numbered.wish);
+        }
+    }
+
+    /// One subscription less. Not while the lane writes.
+    pub(crate) fn remove(&mut self, id: SubscriptionId) {
+        if let Some(removed) = self.wishes.remove(id)
+            && let Some(own) = &self.own
+        {
+            own.take(removed.serial);
+        }
+    }
+
+    /// Whether all that this feed was given is behind what the other was, or at the same place.
+    pub(crate) fn may_take_in(&self, other: &Self) -> bool {
+        match (&self.mode, &other.mode) {
+            (Mode::Behind { reached, .. }, Mode::Behind { reached: far, .. }) => {
+                other.until.is_none() && far.partly.is_empty() && far.position.is_at_or_behind(&reached.position)
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads on for the subscriptions of the other feed too, each from where it is.
+    pub(crate) fn take_in(&mut self, other: Self) {
+        let from = other.position().cloned();
+        self.what_is_left &= other.what_is_left;
+        for numbered in other.wishes.into_iter() {
+            let mut start = from.clone();
+            for (partition, next) in numbered.start.iter().flat_map(|start| start.offsets()) {
+                if let Some(start) = &mut start {
+                    start.advance(*partition, *next);
+                }
+            }
+            self.add(numbered.id, numbered.wish, start);
         }
     }
 
     /// Takes back events that were not given, for nothing is held while the socket is full: whoever is slow finds them in
     /// memory again, or has them read again.
     pub(crate) fn put_back(&mut self, due: Due) {
-        if let Mode::Behind { position, .. } = &mut self.mode {
-            *position = due.behind;
+        if let Mode::Behind { reached, .. } = &mut self.mode {
+            *reached = due.reached();
         }
     }
 
@@ -164,56 +246,84 @@ impl Feed {
         }
     }
 
-    /// The next events; at the head, the lane. A lane is joined only with a socket that has nothing else to write, that is
-    /// if there is a `member`. Waits for ever where there is nothing to do. May be dropped and called again without loss.
-    pub(crate) async fn next(&mut self, member: Option<&Arc<dyn Member>>) -> Result<Fed, ReadError> {
-        let Mode::Behind { position, ticket, .. } = &mut self.mode else {
-            return std::future::pending().await;
+    /// The next events; at the head, the lane, or the feed that will take this one in if it may not `join`. A lane is joined
+    /// only with a socket that has nothing else to write, that is if it is `drained`. While the lane writes: asks for the
+    /// socket back if that is wanted. Waits for ever where there is nothing to do. May be dropped and called again without
+    /// loss.
+    pub(crate) async fn next(&mut self, member: &Arc<dyn Member>, drained: bool, join: bool) -> Result<Fed, ReadError> {
+        let (reached, ticket) = match &mut self.mode {
+            Mode::Behind { reached, ticket, .. } => (reached, ticket),
+            Mode::Live(membership, recall) => {
+                if *recall == Recall::Wanted
+                    && let Some(room) = self.shard.reserve().await
+                {
+                    membership.recall(Arc::clone(member), room);
+                    *recall = Recall::Asked;
+                }
+                return std::future::pending().await;
+            }
         };
+        let topic = &self.reading.topic;
         loop {
+            let position = &reached.position;
             if let Some(until) = &mut self.until {
-                until.look(&*self.log, self.reading.topic.name()).await?;
+                until.look(&*self.log, topic.name()).await?;
                 if until.is_reached(position) {
                     // What is on its way is not cut off by the time that a Close may take.
-                    return match member {
-                        Some(_) => Ok(Fed::Complete),
-                        None => std::future::pending().await,
+                    return if drained {
+                        Ok(Fed::Complete)
+                    } else {
+                        std::future::pending().await
                     };
                 }
             }
+            let starts = self.wishes.await_start(position);
             // Enabled before the place is asked for, so that no move is missed.
-            let mut moved = pin!(self.reading.topic.moved());
+            let mut moved = pin!(topic.moved());
             moved.as_mut().enable();
-            match self.reading.topic.place(position) {
+            match topic.place(position) {
                 Place::Ended(error) => return Err(error),
                 Place::Memory(segment) => {
                     *ticket = None;
                     self.what_is_left = false;
-                    return Ok(Fed::Events(Due::take(segment, position, self.until.as_ref())));
+                    return Ok(Fed::Events(Due::take(segment, reached, self.until.as_ref())));
                 }
                 Place::Head | Place::Beyond if let Some(until) = &self.until => tokio::select! {
                     () = moved => {}
                     () = until.wait() => {}
                 },
+                // Behind the head is what the others have already.
+                Place::Head if starts => moved.await,
+                Place::Head if !join => {
+                    if !std::mem::replace(&mut self.is_waiting, true) {
+                        return Ok(Fed::Head);
+                    }
+                    moved.await;
+                }
                 Place::Head => {
-                    let Some(member) = member else {
+                    let room = if drained { self.shard.reserve().await } else { None };
+                    let Some(room) = room else {
                         return std::future::pending().await;
                     };
-                    let Some(room) = self.shard.reserve().await else {
-                        return std::future::pending().await;
+                    let lane = match (self.wishes.only(), &mut self.own) {
+                        (Some(wish), own) => {
+                            *own = None;
+                            Lane::Shared(wish, self.deflate)
+                        }
+                        (None, own) => Lane::Own(
+                            own.get_or_insert_with(|| topic.own_lane(&self.wishes, self.deflate, &self.shard.metrics)),
+                        ),
                     };
-                    let (key, encoder) = (self.key.clone(), Arc::clone(&self.encoder));
-                    let topic = &self.reading.topic;
-                    if let Some(membership) = topic.join(position, key, encoder, Arc::clone(member), &self.shard, room)
-                    {
-                        self.what_is_left = false;
-                        self.mode = Mode::Live(membership);
+                    if let Some(membership) = topic.join(position, lane, Arc::clone(member), &self.shard, room) {
+                        self.wishes.rest();
+                        (self.what_is_left, self.is_apart, self.is_waiting) = (false, false, false);
+                        self.mode = Mode::Live(membership, Recall::No);
                         return Ok(Fed::Live);
                     }
                 }
                 Place::Beyond => moved.await,
                 Place::Past => {
-                    let asked = ticket.get_or_insert_with(|| self.reading.topic.ask(position));
+                    let asked = ticket.get_or_insert_with(|| topic.ask(position));
                     // Who asked is answered for as long as the topic is read.
                     let Ok(answer) = asked.await else {
                         return std::future::pending().await;
@@ -222,129 +332,13 @@ impl Feed {
                     match answer {
                         Ok(segment) => {
                             self.what_is_left = false;
-                            return Ok(Fed::Events(Due::take(segment, position, self.until.as_ref())));
+                            return Ok(Fed::Events(Due::take(segment, reached, self.until.as_ref())));
                         }
-                        Err(ReadError::Trimmed { oldest }) if self.what_is_left => merge(position, &oldest),
+                        Err(ReadError::Trimmed { oldest }) if self.what_is_left => {
+                            reached.move_to(&oldest);
+                        }
                         Err(error) => return Err(error),
                     }
-                }
-            }
-        }
-    }
-}
-
-/// Moves a position forward in every partition.
-fn merge(position: &mut Position, to: &Position) {
-    for (partition, next) in to.offsets() {
-        position.advance(*partition, *next);
-    }
-}
-
-impl Due {
-    /// What a reader at this position has not seen; it moves behind.
-    fn take(segment: Arc<Segment>, position: &mut Position, until: Option<&Until>) -> Self {
-        let due = Self::of(segment, position, until);
-        merge(position, &due.segment.next);
-        due
-    }
-
-    /// What a reader at this position has not seen.
-    fn of(segment: Arc<Segment>, position: &Position, until: Option<&Until>) -> Self {
-        let wanted = |at: &usize| until.is_none_or(|until| until.wants(&segment.entries[*at]));
-        let unseen: Vec<usize> = segment.after(position).filter(wanted).collect();
-        Self {
-            segment,
-            unseen: unseen.into_iter(),
-            behind: position.clone(),
-        }
-    }
-
-    /// Whether all of them were taken.
-    pub(crate) fn is_done(&self) -> bool {
-        self.unseen.len() == 0
-    }
-
-    /// Takes the next event, with the position behind it.
-    pub(crate) fn next(&mut self) -> Option<(&Event, &Position)> {
-        let at = self.unseen.next()?;
-        let entry = &self.segment.entries[at];
-        self.behind.advance(entry.partition, entry.offset + 1);
-        Some((&entry.event, &self.behind))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sockeye_event::binary;
-    use sockeye_log::{Batch, Incarnation, Record, Topic};
-
-    use super::*;
-    use crate::segment::Cut;
-
-    /// A segment with these records, named by partition and offset, in this order.
-    fn segment(from: &Position, order: &[(u32, u64)]) -> Arc<Segment> {
-        let event = Event {
-            id: "1".into(),
-            source: "s".into(),
-            ty: "t".into(),
-            data_content_type: None,
-            data_schema: None,
-            subject: None,
-            time: None,
-            extensions: Vec::new(),
-            data: None,
-        };
-        let (headers, payload) = binary::encode(&event);
-        let record = |(partition, offset): &(u32, u64)| Record {
-            partition: *partition,
-            offset: *offset,
-            time: Timestamp::UNIX_EPOCH,
-            headers: headers.clone(),
-            payload: payload.clone(),
-        };
-        let mut next = from.clone();
-        for (partition, offset) in order {
-            next.advance(*partition, offset + 1);
-        }
-        let records = order.iter().map(record).collect();
-        let batch = Batch { records, next };
-        let metrics = crate::Metrics::default();
-        let topic = Topic::events_of("app");
-        let mut whole = Cut::new(&topic, from.clone(), batch, usize::MAX, |bytes| metrics.hold(bytes));
-        Arc::new(whole.next().unwrap())
-    }
-
-    /// The places that a reader at this position gets, each with the position behind it.
-    fn given(segment: &Arc<Segment>, position: &Position) -> Vec<((u32, u64), Position)> {
-        let mut due = Due::of(Arc::clone(segment), position, None);
-        let places: Vec<_> = due.unseen.clone().collect();
-        let place = |at: usize| (segment.entries[at].partition, segment.entries[at].offset);
-        let behind = std::iter::from_fn(|| due.next().map(|(_, behind)| behind.clone()));
-        let behind: Vec<_> = behind.collect();
-        places.into_iter().map(place).zip(behind).collect()
-    }
-
-    /// Partitions are mixed in another order each time they are read: a reader that goes on from any position it was given
-    /// gets what it had not, once.
-    #[test]
-    fn a_position_holds_however_partitions_are_mixed() {
-        let from = Position::new(Incarnation(1), [(0, 3)]);
-        let orders = [
-            [(0, 3), (0, 4), (1, 0), (1, 2), (2, 7)],
-            [(2, 7), (1, 0), (0, 3), (1, 2), (0, 4)],
-            [(1, 0), (0, 3), (2, 7), (0, 4), (1, 2)],
-        ];
-        for first in &orders {
-            let whole = given(&segment(&from, first), &from);
-            assert_eq!(whole.len(), first.len());
-            for (count, (_, behind)) in (1..).zip(&whole) {
-                for second in &orders {
-                    let rest = given(&segment(&from, second), behind);
-                    let mut all: Vec<_> = whole[..count].iter().chain(&rest).map(|(place, _)| *place).collect();
-                    all.sort_unstable();
-                    assert_eq!(all, orders[0], "{first:?}, {count}, then {second:?}");
-                    let next = &segment(&from, second).next;
-                    assert!(rest.iter().all(|(_, behind)| next.is_at_or_behind(behind)));
                 }
             }
         }

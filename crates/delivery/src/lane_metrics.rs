@@ -9,8 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::lanes::{Frames, LaneKey};
-use crate::subscription::Field;
+use crate::frames::Frames;
+use crate::subscription::{Field, Selection};
 
 /// The counters of all kinds. A clone counts into the same numbers.
 #[derive(Clone, Debug)]
@@ -38,7 +38,8 @@ pub(crate) struct LaneCounters {
 /// What makes lanes cost the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LaneKind {
-    /// The field by which it is looked for; `whole` if it is shown every event.
+    /// The field by which it is looked for; `whole` if it is shown every event, `several` if one socket has it to itself, with
+    /// several selections.
     selection: &'static str,
     frames: &'static str,
 }
@@ -67,15 +68,16 @@ impl LaneMetrics {
         registry.register_with_unit("lane_latency", help, Unit::Seconds, self.latency.clone());
     }
 
-    /// The counters of a lane.
-    pub(crate) fn of(&self, key: &LaneKey) -> Arc<LaneCounters> {
-        let selection = match key.selection.equality() {
-            None => "whole",
-            Some((Field::Device, _)) => "device",
-            Some((Field::Channel, _)) => "channel",
-            Some((Field::Type, _)) => "type",
+    /// The counters of a lane; without a selection, of one with several.
+    pub(crate) fn of(&self, selection: Option<&Selection>, deflate: bool) -> Arc<LaneCounters> {
+        let selection = match selection.map(Selection::equality) {
+            None => "several",
+            Some(None) => "whole",
+            Some(Some((Field::Device, _))) => "device",
+            Some(Some((Field::Channel, _))) => "channel",
+            Some(Some((Field::Type, _))) => "type",
         };
-        let frames = if key.deflate { "deflated" } else { "plain" };
+        let frames = if deflate { "deflated" } else { "plain" };
         let kind = LaneKind { selection, frames };
         let latency = |socket| {
             self.latency.get_or_create_owned(&LatencyLabels {

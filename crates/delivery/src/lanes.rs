@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use bytestring::ByteString;
-use jiff::Timestamp;
 use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::deflate::Deflater;
 
+use crate::frames::{FrameEnd, Frames};
+use crate::index::Index;
 use crate::lane_metrics::{LaneCounters, LaneMetrics};
 use crate::metrics::Held;
-use crate::segment::Segment;
-use crate::session::{Encoder, text_frame};
-use crate::subscription::{Field, Selection};
+use crate::segment::{Entry, Segment};
+use crate::session::text_frame;
+use crate::subscription::Selection;
+use crate::wishes::Wish;
 
 /// Identity of a lane, never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,59 +36,64 @@ pub(crate) struct LaneKey {
     pub(crate) deflate: bool,
 }
 
-/// The frames of one lane from one segment, ready to be written to all of its sockets.
-#[derive(Debug)]
-pub(crate) struct Frames {
-    pub(crate) lane: LaneId,
-    /// The topic's head before the segment.
-    pub(crate) from: Position,
-    /// The frames, joined.
-    pub(crate) bytes: Bytes,
-    /// Where each of them ends.
-    pub(crate) ends: Vec<FrameEnd>,
-    /// When the newest record of the segment was appended.
-    pub(crate) newest: Option<Timestamp>,
-    /// Of the lane's kind.
-    pub(crate) counters: Arc<LaneCounters>,
-    /// Counts the bytes until they are written.
-    pub(crate) _held: Held,
-}
-
-/// The end of a frame in the joined bytes, and the record that it shows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FrameEnd {
-    pub(crate) end: usize,
-    pub(crate) partition: u32,
-    pub(crate) offset: u64,
+/// A wish of a lane.
+struct Want {
+    lane: LaneId,
+    /// Its number in a lane that one connection has to itself.
+    serial: u32,
+    wish: Arc<Wish>,
 }
 
 /// All lanes of a topic.
 #[derive(Default)]
 pub(crate) struct Lanes {
+    /// Those of connections with one wish, which they share with others that have the same.
     ids: HashMap<LaneKey, LaneId>,
     by_id: HashMap<LaneId, Lane>,
-    /// Lanes by the equality that an event must fulfil for them: a map for each field, in the order of [`Field::ALL`].
-    index: [HashMap<ByteString, Vec<LaneId>>; Field::ALL.len()],
-    /// Lanes that want every event, or cannot be looked for.
-    others: Vec<LaneId>,
+    /// What they want.
+    index: Index<Want>,
     /// Members of all lanes, by core.
     cores: HashMap<usize, usize>,
 }
 
 struct Lane {
-    key: LaneKey,
-    encoder: Arc<dyn Encoder>,
+    kind: Kind,
+    /// Whether frames are compressed (permessage-deflate).
+    deflate: bool,
     /// Members on each core.
     members: Vec<(usize, usize)>,
     counters: Arc<LaneCounters>,
 }
 
-/// Frames of one event: name of the encoder, whether compressed, frame.
-type Made = Vec<(&'static str, bool, Bytes)>;
+enum Kind {
+    /// All that have the same wish.
+    Shared(LaneKey, Arc<Wish>),
+    /// One connection, with several wishes, by their serials. It is there while the connection reads by itself, too.
+    Own {
+        /// An event goes to the first that wants it.
+        once: bool,
+        wishes: BTreeMap<u32, Arc<Wish>>,
+    },
+}
+
+/// Frames of one event, by what makes them.
+type Made = Vec<MadeFrame>;
+
+struct MadeFrame {
+    /// Name of the encoder.
+    form: &'static str,
+    deflate: bool,
+    frame: Bytes,
+    /// Whether a lane holds it as it is.
+    is_held: bool,
+}
 
 /// The frames of one lane while they are made.
+#[derive(Default)]
 struct Growing {
     bytes: BytesMut,
+    apart: Vec<Bytes>,
+    weight: usize,
     ends: Vec<FrameEnd>,
 }
 
@@ -100,45 +106,101 @@ impl LaneId {
 }
 
 impl Lanes {
-    /// Counts one more member on this core.
-    pub(crate) fn join(
-        &mut self,
-        key: LaneKey,
-        encoder: Arc<dyn Encoder>,
-        core: usize,
-        metrics: &LaneMetrics,
-    ) -> LaneId {
-        let id = *self.ids.entry(key.clone()).or_insert_with(|| {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            let id = LaneId(NEXT.fetch_add(1, Ordering::Relaxed));
-            match key.selection.equality() {
-                Some((field, value)) => self.index[field as usize].entry(value.clone()).or_default().push(id),
-                None => self.others.push(id),
-            }
-            let counters = metrics.of(&key);
-            counters.lanes.inc();
-            self.by_id.insert(
-                id,
-                Lane {
-                    key,
-                    encoder,
-                    members: Vec::new(),
-                    counters,
-                },
-            );
+    /// Counts one more member of the lane of this wish on this core.
+    pub(crate) fn join(&mut self, wish: &Arc<Wish>, deflate: bool, core: usize, metrics: &LaneMetrics) -> LaneId {
+        let key = LaneKey {
+            selection: wish.selection.clone(),
+            form: wish.encoder.name(),
+            deflate,
+        };
+        let id = self.ids.get(&key).copied().unwrap_or_else(|| {
+            let counters = metrics.of(Some(&wish.selection), deflate);
+            let id = self.open(Kind::Shared(key.clone(), Arc::clone(wish)), deflate, counters);
+            self.ids.insert(key, id);
+            self.insert(id, 0, wish);
             id
         });
-        *self.cores.entry(core).or_default() += 1;
-        let lane = self.by_id.get_mut(&id).expect("a lane that has an id is there");
+        self.enter(id, core);
+        id
+    }
+
+    /// A lane for one connection with several wishes.
+    pub(crate) fn own(&mut self, once: bool, deflate: bool, metrics: &LaneMetrics) -> LaneId {
+        let wishes = BTreeMap::new();
+        self.open(Kind::Own { once, wishes }, deflate, metrics.of(None, deflate))
+    }
+
+    /// One more wish of a connection that has the lane to itself.
+    pub(crate) fn add(&mut self, id: LaneId, serial: u32, wish: &Arc<Wish>) {
+        if let Some(Kind::Own { wishes, .. }) = self.by_id.get_mut(&id).map(|lane| &mut lane.kind) {
+            wishes.insert(serial, Arc::clone(wish));
+            self.insert(id, serial, wish);
+        }
+    }
+
+    /// One wish less.
+    pub(crate) fn take(&mut self, id: LaneId, serial: u32) {
+        if let Some(Kind::Own { wishes, .. }) = self.by_id.get_mut(&id).map(|lane| &mut lane.kind)
+            && let Some(wish) = wishes.remove(&serial)
+        {
+            self.index
+                .remove(&wish.selection, |want| (want.lane, want.serial) == (id, serial));
+        }
+    }
+
+    /// A lane that one connection had to itself goes. It is no member of it any more.
+    pub(crate) fn close(&mut self, id: LaneId) {
+        let Some(lane) = self.by_id.remove(&id) else { return };
+        lane.counters.lanes.dec();
+        match lane.kind {
+            Kind::Shared(key, wish) => {
+                self.ids.remove(&key);
+                self.index.remove(&wish.selection, |want| want.lane == id);
+            }
+            Kind::Own { wishes, .. } => {
+                for (serial, wish) in wishes {
+                    self.index
+                        .remove(&wish.selection, |want| (want.lane, want.serial) == (id, serial));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, kind: Kind, deflate: bool, counters: Arc<LaneCounters>) -> LaneId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = LaneId(NEXT.fetch_add(1, Ordering::Relaxed));
+        counters.lanes.inc();
+        let lane = Lane {
+            kind,
+            deflate,
+            members: Vec::new(),
+            counters,
+        };
+        self.by_id.insert(id, lane);
+        id
+    }
+
+    fn insert(&mut self, lane: LaneId, serial: u32, wish: &Arc<Wish>) {
+        let want = Want {
+            lane,
+            serial,
+            wish: Arc::clone(wish),
+        };
+        self.index.insert(&wish.selection, want);
+    }
+
+    /// Counts one more member on this core.
+    pub(crate) fn enter(&mut self, id: LaneId, core: usize) {
+        let Some(lane) = self.by_id.get_mut(&id) else { return };
         lane.counters.readers.inc();
+        *self.cores.entry(core).or_default() += 1;
         match lane.members.iter_mut().find(|(on, _)| *on == core) {
             Some((_, members)) => *members += 1,
             None => lane.members.push((core, 1)),
         }
-        id
     }
 
-    /// Counts one member less; a lane without members goes.
+    /// Counts one member less; a lane without members goes, but for one that a connection has to itself.
     pub(crate) fn leave(&mut self, id: LaneId, core: usize) {
         let Some(lane) = self.by_id.get_mut(&id) else { return };
         lane.counters.readers.dec();
@@ -154,24 +216,8 @@ impl Lanes {
                 lane.members.swap_remove(at);
             }
         }
-        if !lane.members.is_empty() {
-            return;
-        }
-        if let Some(lane) = self.by_id.remove(&id) {
-            lane.counters.lanes.dec();
-            self.ids.remove(&lane.key);
-            match lane.key.selection.equality() {
-                Some((field, value)) => {
-                    let index = &mut self.index[field as usize];
-                    if let Some(lanes) = index.get_mut(value) {
-                        lanes.retain(|other| *other != id);
-                        if lanes.is_empty() {
-                            index.remove(value);
-                        }
-                    }
-                }
-                None => self.others.retain(|other| *other != id),
-            }
+        if lane.members.is_empty() && matches!(lane.kind, Kind::Shared(..)) {
+            self.close(id);
         }
     }
 
@@ -199,38 +245,47 @@ impl Lanes {
         // In the order of the lanes' identities, so that a run can be repeated.
         let mut growing: BTreeMap<LaneId, Growing> = BTreeMap::new();
         let mut behind = segment.from.clone();
+        let mut own: Vec<(&Want, &Lane, bool)> = Vec::new();
         for entry in &segment.entries {
             behind.advance(entry.partition, entry.offset + 1);
             // Lanes that differ in their selection share the frame of an event.
             let mut made = Made::new();
-            for id in self.candidates(&entry.event) {
-                let lane = &self.by_id[&id];
-                if !lane.key.selection.wants(&entry.event) {
+            for want in self.index.candidates(&entry.event) {
+                let lane = &self.by_id[&want.lane];
+                if lane.members.is_empty() || !want.wish.selection.wants(&entry.event) {
                     continue;
                 }
-                let frame = frame_of(&mut made, lane, &entry.event, &behind);
-                let growing = growing.entry(id).or_insert_with(|| Growing {
-                    bytes: BytesMut::new(),
-                    ends: Vec::new(),
-                });
-                growing.bytes.extend_from_slice(&frame);
-                let end = growing.bytes.len();
-                growing.ends.push(FrameEnd {
-                    end,
-                    partition: entry.partition,
-                    offset: entry.offset,
-                });
+                if let Kind::Own { once, .. } = &lane.kind {
+                    own.push((want, lane, *once));
+                    continue;
+                }
+                let frame = frame_of(&mut made, &want.wish, lane.deflate, &entry.event, &behind);
+                growing.entry(want.lane).or_default().join(entry, &frame.frame);
+            }
+            // In the order of the subscriptions of a connection.
+            own.sort_unstable_by_key(|(want, ..)| (want.lane, want.serial));
+            let mut last = None;
+            for (want, lane, once) in own.drain(..) {
+                if last.replace(want.lane) == Some(want.lane) && once {
+                    continue;
+                }
+                let frame = frame_of(&mut made, &want.wish, lane.deflate, &entry.event, &behind);
+                growing.entry(want.lane).or_default().keep(entry, want.serial, frame);
             }
         }
         let mut by_core: HashMap<usize, Vec<Arc<Frames>>> = HashMap::new();
-        for (lane, Growing { bytes, ends }) in growing {
-            let Lane { members, counters, .. } = &self.by_id[&lane];
+        for (id, made) in growing {
+            let Lane { members, counters, .. } = &self.by_id[&id];
+            let weight = made.bytes.len() + made.weight;
             let frames = Arc::new(Frames {
-                lane,
-                from: segment.from.clone(),
-                _held: hold(bytes.len()),
-                bytes: bytes.freeze(),
-                ends,
+                lane: id,
+                from: segment.from.clone().into(),
+                _held: hold(weight),
+                weight,
+                bytes: made.bytes.freeze(),
+                apart: made.apart,
+                ends: made.ends,
+                goes_on: false,
                 newest: segment.newest,
                 counters: Arc::clone(counters),
             });
@@ -240,39 +295,55 @@ impl Lanes {
         }
         by_core
     }
+}
 
-    /// The lanes that may want an event.
-    fn candidates(&self, event: &Event) -> impl Iterator<Item = LaneId> {
-        let indexed = Field::ALL
-            .into_iter()
-            .zip(&self.index)
-            .filter(|(_, index)| !index.is_empty());
-        let found = indexed
-            .filter_map(|(field, index)| index.get(field.of(event)?))
-            .flatten();
-        found.chain(&self.others).copied()
+impl Growing {
+    /// One more frame of a lane that many may share: joined at once, for all of them.
+    fn join(&mut self, entry: &Entry, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.ends.push(FrameEnd {
+            end: self.bytes.len(),
+            partition: entry.partition,
+            serial: 0,
+            offset: entry.offset,
+        });
+    }
+
+    /// One more frame of a lane that one connection has to itself: others may hold the same.
+    fn keep(&mut self, entry: &Entry, serial: u32, made: &mut MadeFrame) {
+        self.weight += size_of::<Bytes>() + size_of::<FrameEnd>();
+        if !std::mem::replace(&mut made.is_held, true) {
+            self.weight += made.frame.len();
+        }
+        self.apart.push(made.frame.clone());
+        self.ends.push(FrameEnd {
+            end: 0,
+            partition: entry.partition,
+            serial,
+            offset: entry.offset,
+        });
     }
 }
 
-/// The frame of an event for a lane; made if no other lane has had it made.
-fn frame_of(made: &mut Made, lane: &Lane, event: &Event, behind: &Position) -> Bytes {
-    let LaneKey { form, deflate, .. } = lane.key;
-    if let Some((.., frame)) = made
-        .iter()
-        .find(|(name, compressed, _)| (*name, *compressed) == (form, deflate))
-    {
-        return frame.clone();
-    }
-    let plain = made
-        .iter()
-        .find(|(name, compressed, _)| (*name, *compressed) == (form, false));
-    let plain = plain.map_or_else(
-        || text_frame(&*lane.encoder, event, behind),
-        |(.., frame)| frame.clone(),
-    );
-    let frame = if deflate { deflated(plain) } else { plain };
-    made.push((form, deflate, frame.clone()));
-    frame
+/// The frame of an event for a wish; made if no other lane has had it made.
+fn frame_of<'a>(made: &'a mut Made, wish: &Wish, deflate: bool, event: &Event, behind: &Position) -> &'a mut MadeFrame {
+    let form = wish.encoder.name();
+    let find = |made: &Made, deflate: bool| {
+        made.iter()
+            .position(|made| (made.form, made.deflate) == (form, deflate))
+    };
+    let at = find(made, deflate).unwrap_or_else(|| {
+        let plain = find(made, false).map(|at| made[at].frame.clone());
+        let plain = plain.unwrap_or_else(|| text_frame(&*wish.encoder, event, behind));
+        made.push(MadeFrame {
+            form,
+            deflate,
+            frame: if deflate { deflated(plain) } else { plain },
+            is_held: false,
+        });
+        made.len() - 1
+    });
+    &mut made[at]
 }
 
 /// The compressed twin of a frame, or the frame where compression gains nothing. One compressor serves a core: it holds
@@ -284,42 +355,4 @@ fn deflated(frame: Bytes) -> Bytes {
     DEFLATER
         .with_borrow_mut(|deflater| deflater.deflated(&frame))
         .unwrap_or(frame)
-}
-
-impl Frames {
-    /// The position of a client that has been sent the first `count` frames.
-    pub(crate) fn position_after(&self, count: usize) -> Position {
-        let mut position = self.from.clone();
-        for sent in &self.ends[..count] {
-            position.advance(sent.partition, sent.offset + 1);
-        }
-        position
-    }
-
-    /// Joins frames of one lane that follow each other, as far as they fit into one write.
-    pub(crate) fn joined(parts: &[Arc<Self>]) -> Arc<Self> {
-        if let [one] = parts {
-            return Arc::clone(one);
-        }
-        let mut bytes = BytesMut::with_capacity(parts.iter().map(|part| part.bytes.len()).sum());
-        let mut ends = Vec::with_capacity(parts.iter().map(|part| part.ends.len()).sum());
-        for part in parts {
-            let before = bytes.len();
-            bytes.extend_from_slice(&part.bytes);
-            ends.extend(part.ends.iter().map(|end| FrameEnd {
-                end: before + end.end,
-                ..*end
-            }));
-        }
-        Arc::new(Self {
-            lane: parts[0].lane,
-            from: parts[0].from.clone(),
-            bytes: bytes.freeze(),
-            ends,
-            newest: parts[0].newest,
-            counters: Arc::clone(&parts[0].counters),
-            // One write at a time.
-            _held: Held::default(),
-        })
-    }
 }

@@ -8,12 +8,13 @@
 //! | `topic.rs` | one topic that is read: once for all, shown to its lanes |
 //! | `segment.rs` | its batches, decoded once |
 //! | `budget.rs`, `tail.rs`, `past.rs` | segments in memory, within one budget: the newest, and what was read again |
-//! | `lanes.rs` | filtered once, encoded once |
+//! | `lanes.rs`, `index.rs`, `frames.rs` | filtered once, encoded once |
 //! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
 //! | `wheel.rs` | the pings and deadlines of all connections of one core |
 //! | `remote.rs` | [`Remote`]: a connection, as others see it who want something of it |
 //! | `connection.rs` | one connection: messages in, taking over from its lane, taking leave |
 //! | `feeds.rs`, `feed.rs` | where its events come from: its lanes, memory, or the past |
+//! | `wishes.rs`, `reached.rs`, `due.rs` | several subscriptions that read together: who gets what, and how far they are |
 //! | `until.rs` | the end of what a subscription wants |
 //! | `source.rs`, `outage.rs` | the end of the log, read on through outages |
 //! | `catch_up.rs` | its past, read once for all who are near each other there |
@@ -31,9 +32,12 @@ mod budget;
 mod catch_up;
 mod connection;
 mod delivery;
+mod due;
 mod end;
 mod feed;
 mod feeds;
+mod frames;
+mod index;
 mod lane_metrics;
 mod lanes;
 mod link;
@@ -42,6 +46,7 @@ mod outage;
 mod outlet;
 mod past;
 mod pulse;
+mod reached;
 mod remote;
 mod segment;
 mod session;
@@ -54,6 +59,7 @@ mod topic;
 mod transport;
 mod until;
 mod wheel;
+mod wishes;
 
 pub use acknowledged::Acknowledged;
 pub use budget::MemoryLimits;
@@ -61,7 +67,7 @@ pub use delivery::Delivery;
 pub use end::{Cause, End};
 pub use link::{Link, Opaque};
 pub use metrics::Metrics;
-pub use remote::{Remote, RemoteError};
+pub use remote::{NewSubscription, Remote, RemoteError};
 pub use session::{Closing, Encoder, Message, Session, Verdict};
-pub use subscription::{Selection, Subscription};
+pub use subscription::{Selection, Subscription, SubscriptionId};
 pub use transport::Transport;

@@ -13,12 +13,15 @@ use sockeye_log::{Position, ReadError};
 use tokio::time::Instant;
 
 use crate::end::{self, Cause};
-use crate::lanes::{Frames, LaneId};
+use crate::frames::Frames;
+use crate::lanes::LaneId;
 use crate::link::Link;
 use crate::metrics::Counters;
-use crate::remote::{Command, Deadline, Directed, RemoteError};
+use crate::reached::Reached;
+use crate::remote::{Command, Deadline, Directed, NewSubscription, RemoteError};
 use crate::session::Closing;
 use crate::socket::{Socket, Traffic};
+use crate::subscription::SubscriptionId;
 use crate::wheel::Visited;
 
 /// One end of a socket that lanes write to.
@@ -33,6 +36,9 @@ struct Shared<IO> {
     handed: Vec<Handover>,
     /// What others want of the task, in the order in which they asked.
     commands: VecDeque<Command>,
+    /// Subscriptions, with those that are asked for.
+    subscriptions: usize,
+    newest: SubscriptionId,
     deadline: Option<Box<Deadline>>,
     /// Neither lanes nor the wheel may write any more.
     left: bool,
@@ -47,7 +53,7 @@ struct Shared<IO> {
 #[derive(Debug)]
 pub(crate) enum Handover {
     /// The socket is full, or the task has something on its way: read on what this lane wrote, from here.
-    Resume(LaneId, Position),
+    Resume(LaneId, Reached),
     /// The topic of this lane cannot be read on from here.
     Ended(LaneId, ReadError, Position),
     /// The socket is broken.
@@ -68,6 +74,9 @@ pub(crate) trait Member: Send + Sync {
     /// Writes frames; whether the member stays. One that does not has been told to read on by itself.
     fn write(&self, frames: &Frames) -> bool;
 
+    /// Gives the socket back to the task, which asked for that; all before this position was written.
+    fn recall(&self, lane: LaneId, head: &Position);
+
     /// Tells the member that nothing more comes on this lane behind this position.
     fn end(&self, lane: LaneId, error: &ReadError, head: &Position);
 
@@ -81,13 +90,16 @@ pub(crate) trait Member: Send + Sync {
 const PING: &[u8] = b"\x89\x04PING";
 
 impl<IO: Link> Outlet<IO> {
-    pub(crate) fn new(io: IO, counters: Arc<Counters>) -> Self {
+    /// An outlet; `subscribed`: the connection begins with a subscription.
+    pub(crate) fn new(io: IO, subscribed: bool, counters: Arc<Counters>) -> Self {
         let next_ping = Instant::now() + limits::WS_PING_INTERVAL;
         Self {
             shared: Mutex::new(Shared {
                 socket: Socket::new(io, counters.stalled.clone()),
                 handed: Vec::new(),
                 commands: VecDeque::new(),
+                subscriptions: usize::from(subscribed),
+                newest: SubscriptionId::FIRST,
                 deadline: None,
                 left: false,
                 next_ping,
@@ -162,6 +174,11 @@ impl<IO: Link> Outlet<IO> {
 }
 
 impl<IO> Outlet<IO> {
+    /// A subscription has ended.
+    pub(crate) fn unsubscribed(&self) {
+        self.lock().subscriptions -= 1;
+    }
+
     /// Lets neither lanes nor the wheel write any more, and takes no more commands.
     pub(crate) fn leave(&self) {
         let mut shared = self.lock();
@@ -226,6 +243,18 @@ impl<IO: Link> Shared<IO> {
 }
 
 impl<IO> Shared<IO> {
+    fn direct(&mut self, command: Command) -> Result<(), RemoteError> {
+        if self.is_over() {
+            return Err(RemoteError::Gone);
+        }
+        if self.commands.len() >= limits::WS_COMMANDS {
+            return Err(RemoteError::Full);
+        }
+        self.commands.push_back(command);
+        self.wake();
+        Ok(())
+    }
+
     fn hand(&mut self, handover: Handover) {
         self.handed.push(handover);
         self.wake();
@@ -278,8 +307,15 @@ impl<IO: Link> Member for Outlet<IO> {
                 .extend_from_slice(&frames.bytes[written..frames.ends[whole].end]);
         }
         self.counters.events.inc_by(given as u64);
-        shared.hand(Handover::Resume(frames.lane, frames.position_after(given)));
+        shared.hand(Handover::Resume(frames.lane, frames.reached_after(given)));
         false
+    }
+
+    fn recall(&self, lane: LaneId, head: &Position) {
+        let mut shared = self.lock();
+        if !shared.is_over() {
+            shared.hand(Handover::Resume(lane, head.clone().into()));
+        }
     }
 
     fn end(&self, lane: LaneId, error: &ReadError, head: &Position) {
@@ -296,16 +332,19 @@ impl<IO: Link> Member for Outlet<IO> {
 
 impl<IO: Link> Directed for Outlet<IO> {
     fn direct(&self, command: Command) -> Result<(), RemoteError> {
+        self.lock().direct(command)
+    }
+
+    fn subscribe(&self, new: Box<NewSubscription>) -> Result<SubscriptionId, RemoteError> {
         let mut shared = self.lock();
-        if shared.is_over() {
-            return Err(RemoteError::Gone);
+        if shared.subscriptions >= limits::WS_SUBSCRIPTIONS {
+            return Err(RemoteError::TooMany);
         }
-        if shared.commands.len() >= limits::WS_COMMANDS {
-            return Err(RemoteError::Full);
-        }
-        shared.commands.push_back(command);
-        shared.wake();
-        Ok(())
+        let id = shared.newest.next();
+        shared.direct(Command::Subscribe(id, new))?;
+        shared.newest = id;
+        shared.subscriptions += 1;
+        Ok(id)
     }
 
     fn close(&self, cause: Cause, closing: Closing) {

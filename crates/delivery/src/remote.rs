@@ -1,13 +1,15 @@
 //! A connection, as those see it who are not its task: what it is to send, and when it has to end.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use sockeye_limits as limits;
 use sockeye_ws::frame;
 use tokio::time::Instant;
 
 use crate::end::Cause;
-use crate::session::Closing;
+use crate::session::{Closing, Encoder};
+use crate::subscription::{Subscription, SubscriptionId};
 use crate::wheel::{Visited, Wheel};
 
 /// The way to a connection, from any thread. It holds nothing of it: a connection that has ended is gone.
@@ -17,6 +19,20 @@ pub struct Remote {
     wheel: Wheel,
 }
 
+/// A subscription that a connection is to have beside its others.
+pub struct NewSubscription {
+    /// What is wanted. Its `until` means nothing here.
+    pub what: Subscription,
+    /// Whether its start is the end of the topic, taken just now: then it reads together with the other live subscriptions of
+    /// the connection, and gets what is appended from its acknowledgement on. Otherwise it gets all from its start on, by
+    /// itself until it has caught up with them.
+    pub is_live: bool,
+    /// How its events look.
+    pub encoder: Arc<dyn Encoder>,
+    /// A text message that the client gets before the first event.
+    pub acknowledge: Option<String>,
+}
+
 /// Why a connection was not told something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoteError {
@@ -24,13 +40,17 @@ pub enum RemoteError {
     Gone,
     /// [`sockeye_limits::WS_COMMANDS`] others wait: the client does not read what it is answered.
     Full,
+    /// It has [`sockeye_limits::WS_SUBSCRIPTIONS`] already.
+    TooMany,
 }
 
 /// What a connection's task is told.
-#[derive(Debug)]
 pub(crate) enum Command {
     /// Sends a frame.
     Send(Bytes),
+    Subscribe(SubscriptionId, Box<NewSubscription>),
+    /// Ends a subscription, and sends a frame then.
+    Unsubscribe(SubscriptionId, Option<Bytes>),
 }
 
 /// When a connection has to end.
@@ -45,6 +65,9 @@ pub(crate) struct Deadline {
 pub(crate) trait Directed: Visited {
     /// Tells the task; it is carried out when there is room for an answer.
     fn direct(&self, command: Command) -> Result<(), RemoteError>;
+
+    /// The same, for one more subscription.
+    fn subscribe(&self, new: Box<NewSubscription>) -> Result<SubscriptionId, RemoteError>;
 
     /// Ends the connection, whatever waits.
     fn close(&self, cause: Cause, closing: Closing);
@@ -66,6 +89,23 @@ impl Remote {
     /// See [`RemoteError`].
     pub fn send(&self, text: &str) -> Result<(), RemoteError> {
         self.direct(Command::Send(frame::text(text)))
+    }
+
+    /// Begins a subscription. What is asked for before is carried out before, and its acknowledgement is sent before.
+    ///
+    /// # Errors
+    /// See [`RemoteError`]; nothing is acknowledged then.
+    pub fn subscribe(&self, new: NewSubscription) -> Result<SubscriptionId, RemoteError> {
+        let connection = self.connection.upgrade().ok_or(RemoteError::Gone)?;
+        connection.subscribe(Box::new(new))
+    }
+
+    /// Ends a subscription, if it is there; `acknowledge` is sent behind its last event.
+    ///
+    /// # Errors
+    /// See [`RemoteError`]: the subscription goes on.
+    pub fn unsubscribe(&self, id: SubscriptionId, acknowledge: Option<&str>) -> Result<(), RemoteError> {
+        self.direct(Command::Unsubscribe(id, acknowledge.map(frame::text)))
     }
 
     /// Ends the connection at once; what waits for its client is dropped.
@@ -112,6 +152,7 @@ impl std::fmt::Display for RemoteError {
         f.write_str(match self {
             Self::Gone => "the connection has ended",
             Self::Full => "too many answers wait for the client: it has to read them first",
+            Self::TooMany => return write!(f, "a connection has at most {} subscriptions", limits::WS_SUBSCRIPTIONS),
         })
     }
 }

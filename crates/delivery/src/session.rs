@@ -16,7 +16,11 @@ pub trait Session: Send {
     /// The dialect, as it is called in metrics.
     const DIALECT: &'static str;
 
-    /// How events look to this client.
+    /// Whether an event that several subscriptions of a connection want goes to the first of them only, as far as they share
+    /// a reading position.
+    const ONCE: bool = false;
+
+    /// How the events of the subscription look with which the connection begins.
     fn encoder(&self) -> Arc<dyn Encoder>;
 
     /// The connection is open. Whoever is to end it (because a token expires, a key is revoked), or to tell the client

@@ -1,6 +1,7 @@
 //! The part of all lanes that lives on one core: it writes to their sockets directly.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sockeye_limits as limits;
@@ -8,8 +9,9 @@ use sockeye_log::{Position, ReadError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::budget::MemoryLimits;
+use crate::frames::Frames;
 use crate::lane_metrics::LaneMetrics;
-use crate::lanes::{Frames, LaneId};
+use crate::lanes::LaneId;
 use crate::outlet::Member;
 
 /// The way to a shard. Orders are carried out in the order in which they are given.
@@ -37,6 +39,8 @@ pub(crate) struct Room {
 pub(crate) enum Order {
     /// From now on the frames of this lane are for this member too.
     Join(LaneId, Arc<dyn Member>),
+    /// From now on they are not, whatever the reason: the member reads on by itself from here.
+    Recall(LaneId, Arc<dyn Member>, Position),
     /// What a segment has for the lanes of this core, and the room that it takes until it is written.
     Write(Vec<Arc<Frames>>, OwnedSemaphorePermit),
     /// The topic of these lanes cannot be read on from here.
@@ -108,7 +112,7 @@ impl Room {
     /// Gives the frames of a segment to the shard. More than was expected go, too: there are never more such orders than
     /// [`limits::SHARD_SHARES`].
     pub(crate) fn write(mut self, frames: Vec<Arc<Frames>>) {
-        let bytes: usize = frames.iter().map(|frames| frames.bytes.len()).sum();
+        let bytes: usize = frames.iter().map(|frames| frames.weight).sum();
         let room = self.bytes.num_permits();
         let all = Arc::clone(self.bytes.semaphore());
         if bytes <= room {
@@ -164,6 +168,12 @@ impl Members {
                     }
                     self.lanes.entry(lane).or_default().push(member);
                 }
+                Order::Recall(lane, member, head) => {
+                    if let Some(frames) = due.remove(&lane) {
+                        self.write(lane, &frames).await;
+                    }
+                    self.recall(lane, &member, &head);
+                }
                 Order::End(lanes, error, head) => {
                     for lane in lanes {
                         if let Some(frames) = due.remove(&lane) {
@@ -183,11 +193,10 @@ impl Members {
 
     /// Writes to all members of a lane; after each few, others have their turn.
     async fn write(&mut self, lane: LaneId, parts: &[Arc<Frames>]) {
-        for parts in parts_of_one_write(parts) {
+        for frames in Frames::writes(parts) {
             let Some(members) = self.lanes.get_mut(&lane) else {
                 return;
             };
-            let frames = Frames::joined(parts);
             let mut at = 0;
             let mut turn = 0;
             let mut is_first = true;
@@ -213,30 +222,29 @@ impl Members {
         }
     }
 
-    fn keep(&mut self, lane: LaneId, wanted: impl Fn(&Arc<dyn Member>) -> bool) {
+    /// Gives a socket back to its task, if that has not happened already.
+    fn recall(&mut self, lane: LaneId, member: &Arc<dyn Member>, head: &Position) {
+        let mut found = None;
+        self.keep(lane, |other| {
+            let is_it = ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(member));
+            if is_it {
+                found = Some(Arc::clone(other));
+            }
+            !is_it
+        });
+        if let Some(member) = found {
+            member.recall(lane, head);
+        }
+    }
+
+    fn keep(&mut self, lane: LaneId, mut wanted: impl FnMut(&Arc<dyn Member>) -> bool) {
         if let Some(members) = self.lanes.get_mut(&lane) {
-            members.retain(wanted);
+            members.retain(&mut wanted);
             if members.is_empty() {
                 self.lanes.remove(&lane);
             }
         }
     }
-}
-
-/// Cuts what is due into writes of at most [`limits::WS_WRITE_CHUNK`] bytes, or of one part where that is larger.
-fn parts_of_one_write(parts: &[Arc<Frames>]) -> impl Iterator<Item = &[Arc<Frames>]> {
-    let mut rest = parts;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fitting = rest.iter().take_while(|part| {
-            bytes += part.bytes.len();
-            bytes <= limits::WS_WRITE_CHUNK
-        });
-        let count = fitting.count().max(1);
-        let (one, after) = rest.split_at_checked(count)?;
-        rest = after;
-        Some(one)
-    })
 }
 
 #[cfg(test)]
@@ -247,22 +255,20 @@ mod tests {
     use tokio::task::unconstrained;
 
     use super::*;
-    use crate::lanes::LaneKey;
+    use crate::Metrics;
     use crate::metrics::Held;
-    use crate::{Metrics, Selection};
 
     fn frames(bytes: usize) -> Vec<Arc<Frames>> {
         vec![Arc::new(Frames {
             lane: LaneId::NONE,
-            from: Position::new(Incarnation(1), []),
+            from: Position::new(Incarnation(1), []).into(),
+            weight: bytes,
             bytes: Bytes::from(vec![0; bytes]),
+            apart: Vec::new(),
             ends: Vec::new(),
+            goes_on: false,
             newest: None,
-            counters: Metrics::default().lanes().of(&LaneKey {
-                selection: Selection::default(),
-                form: "none",
-                deflate: false,
-            }),
+            counters: Metrics::default().lanes().of(None, false),
             _held: Held::default(),
         })]
     }

@@ -5,12 +5,16 @@ use jiff::Timestamp;
 use sockeye_event::Event;
 use sockeye_log::{GroupId, Position, Topic};
 
+/// One subscription of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(u64);
+
 /// A topic, what of it, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The log that is read.
     pub topic: Topic,
-    /// Which of its events are wanted. Subscriptions that are alike in this will share a lane.
+    /// Which of its events are wanted. Connections that are alike in this share a lane.
     pub selection: Selection,
     /// Where reading starts. For a live subscription this is the end, taken before the client heard that it is connected.
     pub start: Position,
@@ -43,6 +47,15 @@ pub(crate) enum Field {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl SubscriptionId {
+    /// That with which a connection begins, if it begins with one.
+    pub const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 impl Selection {
     /// Whether the event is wanted.

@@ -4,24 +4,26 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sockeye_limits as limits;
-use sockeye_log::{Batch, Position, ReadError, Topic};
+use sockeye_log::{Batch, Incarnation, Position, ReadError, Topic};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use crate::budget::{Budget, Memory};
 use crate::catch_up::{CatchUp, Means, Ticket};
-use crate::lanes::{LaneId, LaneKey, Lanes};
+use crate::lane_metrics::LaneMetrics;
+use crate::lanes::{LaneId, Lanes};
 use crate::metrics::Metrics;
 use crate::outlet::Member;
 use crate::segment::{Cut, Segment};
-use crate::session::Encoder;
 use crate::shard::{Order, Room, Shard};
 use crate::source::Source;
+use crate::wishes::{Wish, Wishes};
 
 /// A topic and who reads it.
 pub(crate) struct LiveTopic {
     name: Topic,
+    incarnation: Incarnation,
     state: Mutex<State>,
     /// Its newest segments, and what was read of the past.
     memory: Memory,
@@ -66,6 +68,20 @@ pub(crate) struct Reading {
     pub(crate) topic: Arc<LiveTopic>,
 }
 
+/// A lane that one connection has to itself, whether it is a member or reads by itself.
+pub(crate) struct OwnLane {
+    topic: Arc<LiveTopic>,
+    lane: LaneId,
+}
+
+/// Which lane is joined.
+#[derive(Clone, Copy)]
+pub(crate) enum Lane<'a> {
+    /// That of all who have this wish; whether frames are compressed.
+    Shared(&'a Arc<Wish>, bool),
+    Own(&'a OwnLane),
+}
+
 /// One member of a lane.
 pub(crate) struct Membership {
     /// Whether the shard still has it.
@@ -80,6 +96,7 @@ pub(crate) struct Membership {
 impl LiveTopic {
     /// A topic that is read from `head` on.
     pub(crate) fn new(name: Topic, head: Position, budget: Arc<Budget>) -> Self {
+        let incarnation = head.incarnation();
         let state = State {
             head,
             lanes: Lanes::default(),
@@ -89,6 +106,7 @@ impl LiveTopic {
         };
         Self {
             name,
+            incarnation,
             state: Mutex::new(state),
             segment_bytes: budget.limits().segment_bytes,
             memory: Memory::new(budget),
@@ -112,6 +130,24 @@ impl LiveTopic {
 
     pub(crate) fn name(&self) -> &Topic {
         &self.name
+    }
+
+    /// Whether it is this topic, in this incarnation.
+    pub(crate) fn is(&self, name: &Topic, incarnation: Incarnation) -> bool {
+        self.incarnation == incarnation && self.name == *name
+    }
+
+    /// A lane for a connection with several wishes.
+    pub(crate) fn own_lane(self: &Arc<Self>, wishes: &Wishes, deflate: bool, metrics: &LaneMetrics) -> OwnLane {
+        let lanes = &mut self.lock().lanes;
+        let lane = lanes.own(wishes.once(), deflate, metrics);
+        for numbered in wishes.iter() {
+            lanes.add(lane, numbered.serial, &numbered.wish);
+        }
+        OwnLane {
+            topic: Arc::clone(self),
+            lane,
+        }
     }
 
     /// Where a reader at this position stands.
@@ -138,13 +174,12 @@ impl LiveTopic {
         self.moved.notified()
     }
 
-    /// Makes a reader that is at the head a member of its lane; nothing comes between what it has read and what the lane
+    /// Makes a reader that is at the head a member of a lane; nothing comes between what it has read and what the lane
     /// writes. `None` if it is not at the head any more.
     pub(crate) fn join(
         self: &Arc<Self>,
         position: &Position,
-        key: LaneKey,
-        encoder: Arc<dyn Encoder>,
+        lane: Lane<'_>,
         member: Arc<dyn Member>,
         shard: &Shard,
         room: mpsc::OwnedPermit<Order>,
@@ -153,7 +188,13 @@ impl LiveTopic {
         if state.ended.is_some() || !state.is_head(position) {
             return None;
         }
-        let lane = state.lanes.join(key, encoder, shard.core, &shard.metrics);
+        let lane = match lane {
+            Lane::Shared(wish, deflate) => state.lanes.join(wish, deflate, shard.core, &shard.metrics),
+            Lane::Own(OwnLane { lane, .. }) => {
+                state.lanes.enter(*lane, shard.core);
+                *lane
+            }
+        };
         state.shards.entry(shard.core).or_insert_with(|| shard.clone());
         // Under the lock: the shard hears of it behind the segments before the head, and before those behind it.
         room.send(Order::Join(lane, member));
@@ -334,9 +375,34 @@ impl Membership {
         self.lane
     }
 
+    /// Asks for the socket back, at the head of the topic; the shard may have given it back before.
+    pub(crate) fn recall(&self, member: Arc<dyn Member>, room: mpsc::OwnedPermit<Order>) {
+        let state = self.topic.lock();
+        // Under the lock: the shard hears of it behind the segments before the head, and before those behind it.
+        room.send(Order::Recall(self.lane, member, state.head.clone()));
+    }
+
     /// The shard has dropped the member.
     pub(crate) fn given_back(mut self) {
         self.in_shard = false;
+    }
+}
+
+impl OwnLane {
+    /// One more wish.
+    pub(crate) fn add(&self, serial: u32, wish: &Arc<Wish>) {
+        self.topic.lock().lanes.add(self.lane, serial, wish);
+    }
+
+    /// One wish less.
+    pub(crate) fn take(&self, serial: u32) {
+        self.topic.lock().lanes.take(self.lane, serial);
+    }
+}
+
+impl Drop for OwnLane {
+    fn drop(&mut self) {
+        self.topic.lock().lanes.close(self.lane);
     }
 }
 

@@ -131,6 +131,11 @@ pub const TOPIC_LINGER: Duration = Duration::from_mins(1);
 /// error of whoever tells it.
 pub const WS_COMMANDS: usize = 64;
 
+/// Subscriptions of one connection (compat/octave.md 5.5).
+pub const WS_SUBSCRIPTIONS: usize = 1_000;
+/// Subscriptions of one connection that read apart at the same time because they have not caught up; others wait for them.
+pub const WS_CATCHING_UP: usize = 16;
+
 /// Batches of the log that one connection takes before its socket and other connections have their turn: a selection that
 /// matches nothing must not keep a core to itself.
 pub const BATCHES_PER_TURN: u32 = 8;

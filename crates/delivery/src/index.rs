@@ -1,0 +1,148 @@
+//! Things that are looked for by the equality of a selection (a device, a channel, a type), so that an event costs what it
+//! matches, not what there is.
+
+use std::collections::HashMap;
+
+use bytestring::ByteString;
+use sockeye_event::Event;
+
+use crate::subscription::{Field, Selection};
+
+/// Things, each with a selection.
+#[derive(Debug)]
+pub(crate) struct Index<T> {
+    /// By the equality that an event must fulfil: a map for each field, in the order of [`Field::ALL`].
+    by: [HashMap<ByteString, Few<T>>; Field::ALL.len()],
+    /// Those that want every event, or cannot be looked for.
+    others: Vec<T>,
+}
+
+/// Mostly one.
+#[derive(Debug)]
+enum Few<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl<T> Index<T> {
+    pub(crate) fn insert(&mut self, selection: &Selection, thing: T) {
+        let Some((field, value)) = selection.equality() else {
+            self.others.push(thing);
+            return;
+        };
+        let by = &mut self.by[field as usize];
+        let few = match by.remove(value) {
+            None => Few::One(thing),
+            Some(Few::One(other)) => Few::Many(vec![other, thing]),
+            Some(Few::Many(mut all)) => {
+                all.push(thing);
+                Few::Many(all)
+            }
+        };
+        by.insert(value.clone(), few);
+    }
+
+    /// Removes a thing that was inserted with this selection.
+    pub(crate) fn remove(&mut self, selection: &Selection, is: impl Fn(&T) -> bool) {
+        let Some((field, value)) = selection.equality() else {
+            self.others.retain(|other| !is(other));
+            return;
+        };
+        let by = &mut self.by[field as usize];
+        let is_empty = match by.get_mut(value) {
+            None => false,
+            Some(Few::One(other)) => is(other),
+            Some(Few::Many(all)) => {
+                all.retain(|other| !is(other));
+                all.is_empty()
+            }
+        };
+        if is_empty {
+            by.remove(value);
+        }
+    }
+
+    /// All whose selection may want an event.
+    pub(crate) fn candidates(&self, event: &Event) -> impl Iterator<Item = &T> {
+        let indexed = Field::ALL.into_iter().zip(&self.by).filter(|(_, by)| !by.is_empty());
+        let found = indexed.filter_map(|(field, by)| by.get(field.of(event)?));
+        found.flat_map(Few::as_slice).chain(&self.others)
+    }
+}
+
+impl<T> Few<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(all) => all,
+        }
+    }
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self {
+            by: Default::default(),
+            others: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(device: &str, channel: &str) -> Event {
+        Event {
+            id: "1".into(),
+            source: "s".into(),
+            ty: "t".into(),
+            data_content_type: None,
+            data_schema: None,
+            subject: Some(channel.into()),
+            time: None,
+            extensions: vec![("device".into(), device.into())],
+            data: None,
+        }
+    }
+
+    fn found(index: &Index<u32>, device: &str, channel: &str) -> Vec<u32> {
+        let mut found: Vec<_> = index.candidates(&event(device, channel)).copied().collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn what_is_there_is_found_and_what_is_gone_is_not() {
+        let selection = |device: Option<&str>, channel: Option<&str>| Selection {
+            device: device.map(Into::into),
+            channel: channel.map(Into::into),
+            ..Selection::default()
+        };
+        let all = [
+            (selection(None, None), 0),
+            (selection(Some("d"), None), 1),
+            (selection(Some("d"), Some("c")), 2),
+            (selection(Some("d"), None), 3),
+            (selection(None, Some("c")), 4),
+            (selection(Some("e"), None), 5),
+        ];
+        let mut index = Index::default();
+        for (selection, thing) in &all {
+            index.insert(selection, *thing);
+        }
+        assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4]);
+        assert_eq!(found(&index, "e", "x"), [0, 5]);
+        assert_eq!(found(&index, "x", "x"), [0]);
+        index.remove(&all[1].0, |thing| *thing == 1);
+        index.remove(&all[5].0, |thing| *thing == 4);
+        assert_eq!(found(&index, "d", "c"), [0, 2, 3, 4]);
+        assert_eq!(found(&index, "e", "x"), [0, 5]);
+        for (selection, thing) in &all {
+            index.remove(selection, |other| other == thing);
+        }
+        assert!(index.others.is_empty() && index.by.iter().all(HashMap::is_empty));
+    }
+}

@@ -1,0 +1,163 @@
+//! What the subscriptions of one connection that read a topic together want of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sockeye_log::Position;
+
+use crate::index::Index;
+use crate::segment::Entry;
+use crate::session::Encoder;
+use crate::subscription::{Selection, SubscriptionId};
+
+/// One subscription's wish.
+pub(crate) struct Wish {
+    pub(crate) selection: Selection,
+    pub(crate) encoder: Arc<dyn Encoder>,
+}
+
+/// The wishes of subscriptions that share a reading position.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// By serial.
+    all: Vec<Numbered>,
+    next: u32,
+    /// How many have a start of their own.
+    starting: usize,
+    /// An event goes to the first that wants it.
+    once: bool,
+    /// Made when there are many, and the connection reads by itself.
+    index: Option<Box<Index<u32>>>,
+}
+
+/// A wish among others.
+pub(crate) struct Numbered {
+    pub(crate) id: SubscriptionId,
+    /// An event goes to the subscriptions in this order. It is never used twice in a connection.
+    pub(crate) serial: u32,
+    pub(crate) wish: Arc<Wish>,
+    /// What is before it is for the others only; `None` when all of them have passed it.
+    pub(crate) start: Option<Box<Position>>,
+}
+
+/// So many are tried one by one.
+const FEW: usize = 8;
+
+// ----------------------------------------------------------------------------------------------
+
+impl Wishes {
+    pub(crate) fn new(once: bool) -> Self {
+        Self {
+            all: Vec::with_capacity(1),
+            once,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(crate) fn once(&self) -> bool {
+        self.once
+    }
+
+    pub(crate) fn has(&self, id: SubscriptionId) -> bool {
+        self.all.iter().any(|numbered| numbered.id == id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Numbered> {
+        self.all.iter()
+    }
+
+    /// The only one, if it wants all from here on.
+    pub(crate) fn only(&self) -> Option<&Arc<Wish>> {
+        match &*self.all {
+            [Numbered { wish, start: None, .. }] => Some(wish),
+            _ => None,
+        }
+    }
+
+    /// One more, of what is behind its start; `None`: behind the place where all read.
+    pub(crate) fn add(&mut self, id: SubscriptionId, wish: Arc<Wish>, start: Option<Position>) -> &Numbered {
+        let serial = self.next;
+        self.next = serial.wrapping_add(1);
+        self.starting += usize::from(start.is_some());
+        self.index = None;
+        self.all.push(Numbered {
+            id,
+            serial,
+            wish,
+            start: start.map(Box::new),
+        });
+        &self.all[self.all.len() - 1]
+    }
+
+    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Numbered> {
+        let at = self.all.iter().position(|numbered| numbered.id == id)?;
+        let removed = self.all.remove(at);
+        self.starting -= usize::from(removed.start.is_some());
+        self.index = None;
+        Some(removed)
+    }
+
+    /// Whether somebody waits for a start that this position has not passed.
+    pub(crate) fn await_start(&mut self, position: &Position) -> bool {
+        if self.starting > 0 {
+            for numbered in &mut self.all {
+                let passed = numbered.start.take_if(|start| position.is_at_or_behind(start));
+                self.starting -= usize::from(passed.is_some());
+            }
+        }
+        self.starting > 0
+    }
+
+    /// To whom an event goes, in this order. `given`: the last that has got it already.
+    pub(crate) fn wanting(&mut self, entry: &Entry, given: Option<u32>) -> VecDeque<u32> {
+        if self.once && given.is_some() {
+            return VecDeque::new();
+        }
+        if self.index.is_none() && self.all.len() > FEW {
+            let index = self.index.insert(Box::default());
+            for Numbered { serial, wish, .. } in &self.all {
+                index.insert(&wish.selection, *serial);
+            }
+        }
+        let wants = |numbered: &&Numbered| {
+            let begun = |start: &Position| entry.offset >= start.offset(entry.partition);
+            given.is_none_or(|given| numbered.serial > given)
+                && numbered.start.as_deref().is_none_or(begun)
+                && numbered.wish.selection.wants(&entry.event)
+        };
+        let mut wanting: Vec<u32> = match &self.index {
+            None => self.all.iter().filter(wants).map(|numbered| numbered.serial).collect(),
+            Some(index) => {
+                let candidates = index.candidates(&entry.event).filter_map(|serial| self.get(*serial));
+                candidates.filter(wants).map(|numbered| numbered.serial).collect()
+            }
+        };
+        wanting.sort_unstable();
+        if self.once {
+            wanting.truncate(1);
+        }
+        wanting.into()
+    }
+
+    pub(crate) fn get(&self, serial: u32) -> Option<&Numbered> {
+        let at = self
+            .all
+            .binary_search_by_key(&serial, |numbered| numbered.serial)
+            .ok()?;
+        self.all.get(at)
+    }
+
+    /// Nothing is looked for any more.
+    pub(crate) fn rest(&mut self) {
+        self.index = None;
+    }
+
+    /// All of them.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Numbered> {
+        self.all.into_iter()
+    }
+}
