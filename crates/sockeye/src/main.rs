@@ -7,6 +7,7 @@
 //! | `demo/` | the whole way of an event, with this machine as the devices |
 //! | `stream.rs`, `publish.rs` | a client's and a device's end |
 //! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
+//! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
 //! | `bench/` | what a server on this machine can do |
 //! | `client.rs`, `socket.rs`, `trust.rs` | what commands share that talk to a server |
@@ -21,6 +22,7 @@ mod client;
 mod config;
 mod demo;
 mod device;
+mod group;
 mod key;
 mod manual;
 mod output;

@@ -189,7 +189,7 @@ fn print_with_cursor(output: Output, text: &str, cursor: &str) -> Result<()> {
 }
 
 /// One line for people: time, device, channel, payload.
-fn pretty(text: &str) -> String {
+pub fn pretty(text: &str) -> String {
     let Ok(event) = structured::decode(&Bytes::copy_from_slice(text.as_bytes())) else {
         return text.to_owned();
     };

@@ -1,0 +1,110 @@
+//! Groups on the command line, against a real server.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{APP, DEVICE, PASSWORD, Server};
+
+const HEAD: &str = "GROUP  SELECTION  MEMBERS  OUTSTANDING  LAG  OLDEST  TRIMMED";
+
+fn publish(server: &Server, lines: &[&str]) {
+    let credentials = ["--device", DEVICE, "--password", PASSWORD];
+    server.cli_ok(&[&["publish", APP, "temp"], lines, &credentials[..]].concat());
+}
+
+fn show(server: &Server, words: &[&str]) -> Value {
+    let shown = server.cli_ok(&[&["group", "show", APP], words].concat());
+    serde_json::from_str(&shown).unwrap()
+}
+
+#[test]
+fn groups_are_made_seen_moved_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_device(folder.path());
+    publish(&server, &["1", "2", "3"]);
+    server.cli_ok(&["group", "create", APP, "late"]);
+    let made = server.cli_ok(&["group", "create", APP, "all", "--channel", "temp", "--from", "earliest"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let all = show(&server, &["all", "--channel", "temp"]);
+    assert_eq!(all["position"], made["position"]);
+    assert_eq!((&all["lag"]["events"], &all["lag"]["exact"]), (&json!(3), &json!(true)));
+    assert_eq!(show(&server, &["late"])["lag"]["events"], 0);
+
+    let table = server.cli_ok(&["group", "list", APP, "--output", "pretty"]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<_> = table.lines().map(words).collect();
+    assert_eq!(lines[0], words(HEAD));
+    assert!(
+        lines[1].starts_with("all channel=temp 0 3 ") && lines[1].ends_with(" s 0"),
+        "{table}"
+    );
+    assert_eq!(lines[2], "late 0 0 0");
+    assert_eq!(server.cli_ok(&["group", "list", APP]).lines().count(), 2);
+
+    let output = server.cli(&["group", "seek", APP, "late", "9000-01-01T00:00:00Z"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("moved group late of application app"), "{said}");
+    assert!(said.contains("note: the time is in the future"), "{said}");
+    let cursor = all["position"].as_str().unwrap();
+    server.cli_ok(&["group", "seek", APP, "late", cursor]);
+    assert_eq!(show(&server, &["late"])["lag"]["events"], 3);
+
+    server.cli_ok(&["group", "delete", APP, "late"]);
+    assert_eq!(server.cli_ok(&["group", "dead-letters", APP, "all"]), "");
+    assert_eq!(server.cli_ok(&["group", "list", APP]).lines().count(), 1);
+}
+
+#[test]
+fn groups_survive_a_crash_and_go_with_their_application() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::with_device(folder.path());
+    publish(&server, &["1", "2"]);
+    server.cli_ok(&["group", "create", APP, "g", "--from", "earliest"]);
+    let before = show(&server, &["g"])["position"].clone();
+    server.kill();
+    let server = Server::start(folder.path());
+    let after = show(&server, &["g"]);
+    assert_eq!((&after["position"], &after["lag"]["events"]), (&before, &json!(2)));
+    server.cli_ok(&["app", "delete", APP]);
+    server.cli_ok(&["app", "create", APP]);
+    assert_eq!(server.cli_ok(&["group", "list", APP]), "");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_device(folder.path());
+    server.cli_ok(&["group", "create", APP, "g"]);
+    let long = "x".repeat(129);
+    for (words, text) in [
+        (&["list", "none"][..], "there is no application `none`"),
+        (&["show", APP, "h"], "there is no group `h` of the whole application"),
+        (
+            &["show", APP, "g", "--channel", "c"],
+            "there is no group `g` with channel `c`",
+        ),
+        (&["create", APP, "g"], "is there: move it"),
+        (&["create", APP, ""], "a value is required"),
+        (&["create", APP, &long], "1 to 128 bytes"),
+        (&["create", APP, "h", "--from", "yesterday"], "a time as RFC 3339"),
+        (&["seek", APP, "h", "end"], "there is no group `h`"),
+        (&["seek", APP, "g", "never"], "`earliest`, `end`"),
+        (&["delete", APP, "h"], "there is no group `h`"),
+        (
+            &["dead-letters", APP, "g", "--resend", "x"],
+            "is no name of a dead letter",
+        ),
+        (&["dead-letters", APP, "g", "--drop", "0-1"], "nothing was done"),
+        (
+            &["dead-letters", APP, "g", "--drop-all", "--resend-all"],
+            "cannot be used with",
+        ),
+    ] {
+        let output = server.cli(&[&["group"], words].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{words:?} succeeded");
+        assert!(said.contains(text), "{words:?} must say `{text}`: {said}");
+    }
+}
