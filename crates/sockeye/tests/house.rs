@@ -27,7 +27,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// What stands beside the house: tools of tests and measurements, and programs that use Sockeye from outside. No room
 /// may need them.
-const BESIDE: &[&str] = &["sockeye-parts", "sockeye-bench", "temperatures"];
+const BESIDE: &[&str] = &["sockeye-parts", "sockeye-seeds", "sockeye-bench", "temperatures"];
 
 /// What a room must not know although it is below: room, crate, reason.
 const MUST_NOT_KNOW: &[(&str, &str, &str)] = &[

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 use crate::dialect::{Form, Plain};
 use crate::expected::{Expected, Pick};
 use crate::pipe::pipe;
-use crate::random::Random;
 use crate::visit::{Habit, Turn, Visit};
 use crate::world::World;
+use sockeye_seeds::Random;
 
 pub(crate) struct Client {
     number: u64,

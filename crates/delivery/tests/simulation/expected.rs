@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::dialect::Form;
 use crate::log::{CHANNELS, DEVICES, Facts, State, Stored, TYPES};
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 /// Which events a client wants.
 #[derive(Clone, Copy, Debug, Default)]

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::dialect::{Form, Plain};
 use crate::log::SimLog;
 use crate::pipe::{ClientEnd, pipe};
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 /// Batches of the flood that are read, at most, between the append of a quiet event and its arrival: a few turns of each
 /// reader of the flood. Time would tell nothing, for it stands still while there is work.

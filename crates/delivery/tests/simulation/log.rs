@@ -17,7 +17,7 @@ use sockeye_log::{
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 #[derive(Clone)]
 pub(crate) struct SimLog {

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::expected::Expected;
 use crate::pipe::ClientEnd;
-use crate::random::Random;
 use crate::world::World;
+use sockeye_seeds::Random;
 
 /// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
 use crate::log::SimLog;
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 pub(crate) struct World {
     pub(crate) log: SimLog,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sockeye_group::{Item as _, Receipts, ping_payload};
 
 use crate::log::Event;
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 /// What a client does with what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use sockeye_group::Item;
 use sockeye_log::{Incarnation, Position};
 
-use crate::random::Random;
+use sockeye_seeds::Random;
 
 pub(crate) struct SimLog {
     pub(crate) partitions: Vec<Partition>,

@@ -9,8 +9,8 @@ use sockeye_log::Position;
 use crate::client::{Client, Frame, Habit, Reply};
 use crate::log::{Event, INCARNATION, SimLog};
 use crate::model::Model;
-use crate::random::Random;
 use crate::tally::Tally;
+use sockeye_seeds::Random;
 
 struct World {
     random: Random,

@@ -2,27 +2,34 @@
 
 /// A small generator (SplitMix64).
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 // ----------------------------------------------------------------------------------------------
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// A generator that begins with this seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
+    /// Another generator, which goes its own way.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+
     /// From `from` to `to`, both included.
-    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
+    pub fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.next() % (to - from + 1)
     }
 
     /// True so many times of a hundred.
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.between(0, 99) < percent
     }
 
     /// One of these.
-    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.between(0, of.len() as u64 - 1) as usize]
     }
 
