@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `kafka.rs` | a Kafka of one node on free ports, which can be killed and started again |
 //! | `keycloak.rs` | a Keycloak, with a realm for each test |
+//! | `postgres.rs` | a PostgreSQL, with a database for each test |
 //! | `websocat.rs` | the unmodified client |
 //! | `unsynced.rs`, `unsynced.c` | a layer under a process that makes `kill -9` a power failure |
 //! | `certificate.rs` | a certificate for this machine, made for the run |
@@ -29,6 +30,7 @@ pub mod kafka;
 pub mod keycloak;
 mod part;
 pub mod peers;
+pub mod postgres;
 pub mod process;
 pub mod unsynced;
 pub mod websocat;

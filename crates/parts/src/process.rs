@@ -56,13 +56,18 @@ impl Process {
 
     /// As [`Process::spawn`]; if the tests end without dropping the process, the guard removes this folder after it.
     pub fn spawn_with_folder(command: &mut Command, folder: Option<&Path>) -> anyhow::Result<Self> {
+        Self::spawn_to_end_by(command, folder, "KILL")
+    }
+
+    /// As [`Process::spawn_with_folder`]; the guard lets it end by this signal first, as it leaves something behind otherwise.
+    pub fn spawn_to_end_by(command: &mut Command, folder: Option<&Path>, signal: &str) -> anyhow::Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
-        let guard = match guard(&child, folder) {
+        let guard = match guard(&child, folder, signal) {
             Ok(guard) => guard,
             Err(error) => {
                 child.kill()?;
@@ -162,14 +167,16 @@ impl Drop for Process {
 }
 
 /// Waits for the end of its standard input, which this process holds, and then kills the child.
-fn guard(child: &Child, folder: Option<&Path>) -> anyhow::Result<Child> {
+fn guard(child: &Child, folder: Option<&Path>, signal: &str) -> anyhow::Result<Child> {
     // What dies may still make files: the folder is removed until it is gone.
-    const WATCH: &str = r#"trap "" INT TERM HUP; read -r _; kill -9 "$1"; [ -n "$2" ] || exit 0
+    const WATCH: &str = r#"trap "" INT TERM HUP; read -r _; kill -s "$3" "$1"
+        for try in 1 2 3 4 5; do kill -0 "$1" || break; sleep 0.2; done; kill -9 "$1"; [ -n "$2" ] || exit 0
         for try in 1 2 3 4 5; do rm -rf "$2"; [ -e "$2" ] || exit 0; sleep 0.2; done"#;
     let mut guard = Command::new("sh");
     guard
         .args(["-c", WATCH, "guard", &child.id().to_string()])
-        .arg(folder.unwrap_or(Path::new("")));
+        .arg(folder.unwrap_or(Path::new("")))
+        .arg(signal);
     // The pipe stays in `Child::stdin`; no other child inherits it (std opens it with CLOEXEC).
     guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     guard.spawn().context("cannot start the guard of a process")
