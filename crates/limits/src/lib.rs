@@ -307,6 +307,29 @@ pub const KAFKA_KNOWN_TOPICS: usize = 100_000;
 /// Parts of the retained size and age in which Kafka removes: it removes whole segments.
 pub const KAFKA_SEGMENTS: u64 = 8;
 
+// ---------------------------------------------------------------------------------------------- PostgreSQL
+
+/// Connections of one node that answer calls; one more listens. PostgreSQL allows 100 by default for all nodes together.
+pub const POSTGRES_CONNECTIONS: usize = 8;
+/// Calls that are being answered, or wait for one of these connections.
+pub const POSTGRES_CALLS: usize = KIB;
+/// An answer of PostgreSQL is waited for this long, the connection included; what it is asked takes milliseconds.
+pub const POSTGRES_ANSWER: Duration = Duration::from_secs(5);
+/// Of that for each host to take a connection.
+pub const POSTGRES_CONNECT: Duration = Duration::from_secs(3);
+/// A connection on which nothing flows is asked this often whether its other end is there.
+pub const POSTGRES_KEEPALIVE: Duration = Duration::from_secs(5);
+/// For the tables to be made or changed at the start, by this node or by one that is quicker.
+pub const POSTGRES_MIGRATION: Duration = Duration::from_mins(2);
+/// Changes of other nodes are looked for this often, also if none was told: a right that ends, ends within a second.
+pub const POSTGRES_POLL: Duration = Duration::from_millis(500);
+/// Between two tries to listen.
+pub const POSTGRES_AGAIN: Duration = Duration::from_secs(1);
+/// Changes that are kept for nodes that were away: about 20 MB. One that was away for more drops what it remembers.
+pub const POSTGRES_CHANGES_KEPT: i64 = 100_000;
+/// Changes that are read at once.
+pub const POSTGRES_CHANGES_READ: i64 = KIB as i64;
+
 // ---------------------------------------------------------------------------------------------- registry
 
 /// Largest JSON document of an application or a device, in bytes (compat/drogue.md 4.2: 65,536).

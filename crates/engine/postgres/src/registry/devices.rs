@@ -1,0 +1,163 @@
+//! Devices, and the names that lead to them.
+
+use deadpool_postgres::GenericClient;
+use sockeye_registry::{Device, DeviceSpec, Page, Preconditions, WriteError};
+
+use super::applications::{limit, must_have, offset};
+use super::metadata::{self, COLUMNS, Stored};
+use crate::failure::{Failure, Refusal};
+use crate::sql;
+
+const WHAT: &str = "device";
+
+// ----------------------------------------------------------------------------------------------
+
+pub(super) async fn create(on: &impl GenericClient, mut device: Device) -> Result<Device, Refusal> {
+    let application = must_have(on, &device.metadata.application).await?;
+    let logins = logins(&device);
+    none_taken(on, application, &logins, None).await?;
+    metadata::renew(&mut device.metadata);
+    let Device { metadata, spec, status } = &device;
+    let belongs = ("application", &application as _);
+    let id = metadata::insert(on, "devices", belongs, metadata, spec, status).await?;
+    store_logins(on, application, id, &logins).await?;
+    Ok(device)
+}
+
+pub(super) async fn get(on: &impl GenericClient, application: &str, name: &str) -> Result<Option<Device>, Failure> {
+    let statement = format!(
+        "SELECT {COLUMNS} FROM applications a JOIN devices r ON r.application = a.id WHERE a.name = $1 AND r.name = $2"
+    );
+    one(on, &statement, application, name).await
+}
+
+pub(super) async fn by_login(
+    on: &impl GenericClient,
+    application: &str,
+    login: &str,
+) -> Result<Option<Device>, Failure> {
+    let statement = format!(
+        "SELECT {COLUMNS} FROM applications a JOIN device_logins l ON l.application = a.id JOIN devices r ON r.id = l.device \
+         WHERE a.name = $1 AND l.login = $2"
+    );
+    one(on, &statement, application, login).await
+}
+
+pub(super) async fn list(on: &impl GenericClient, application: &str, page: Page) -> Result<Vec<Device>, Failure> {
+    let statement = format!(
+        "SELECT {COLUMNS} FROM applications a JOIN devices r ON r.application = a.id WHERE a.name = $1 ORDER BY r.name \
+         LIMIT $2 OFFSET $3"
+    );
+    let rows = sql::rows(on, &statement, &[&application, &limit(page), &offset(page)]).await?;
+    let read = |row| Ok(device(application, metadata::read(row)?));
+    rows.iter().map(read).collect()
+}
+
+/// The device as it is then, and whether anything changed.
+pub(super) async fn update(
+    on: &impl GenericClient,
+    wanted: Device,
+    pre: Preconditions,
+) -> Result<(Device, bool), Refusal> {
+    let application = must_have(on, &wanted.metadata.application).await?;
+    let logins = logins(&wanted);
+    let name = wanted.metadata.application.clone();
+    let mut stored = must_find(on, application, &wanted.metadata.name, pre).await?;
+    none_taken(on, application, &logins, Some(stored.id)).await?;
+    let update = stored.update(on, "devices", wanted.metadata, wanted.spec, wanted.status);
+    let changed = update.await?;
+    if changed {
+        sql::execute(on, "DELETE FROM device_logins WHERE device = $1", &[&stored.id]).await?;
+        store_logins(on, application, stored.id, &logins).await?;
+    }
+    Ok((device(&name, stored), changed))
+}
+
+pub(super) async fn delete(
+    on: &impl GenericClient,
+    application: &str,
+    name: &str,
+    pre: Preconditions,
+) -> Result<(), Refusal> {
+    let application = must_have(on, application).await?;
+    let stored = must_find(on, application, name, pre).await?;
+    sql::execute(on, "DELETE FROM devices WHERE id = $1", &[&stored.id]).await?;
+    Ok(())
+}
+
+/// The device, as it is seen from outside.
+fn device(application: &str, stored: Stored) -> Device {
+    let Stored {
+        mut metadata,
+        spec,
+        status,
+        ..
+    } = stored;
+    application.clone_into(&mut metadata.application);
+    Device { metadata, spec, status }
+}
+
+async fn one(
+    on: &impl GenericClient,
+    statement: &str,
+    application: &str,
+    name: &str,
+) -> Result<Option<Device>, Failure> {
+    let row = sql::row(on, statement, &[&application, &name]).await?;
+    row.map(|row| Ok(device(application, metadata::read(&row)?)))
+        .transpose()
+}
+
+async fn must_find(
+    on: &impl GenericClient,
+    application: i64,
+    name: &str,
+    pre: Preconditions,
+) -> Result<Stored, Refusal> {
+    let statement = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = $1 AND r.name = $2");
+    let row = sql::row(on, &statement, &[&application, &name]).await?;
+    let stored = metadata::read(&row.ok_or(WriteError::NotFound(WHAT))?)?;
+    metadata::check(&stored.metadata, pre, WHAT)?;
+    Ok(stored)
+}
+
+/// Name, aliases and unique user names, sorted. A document that cannot be read has its name only: its device cannot log in. Nor
+/// can it with a name that PostgreSQL does not store.
+fn logins(device: &Device) -> Vec<String> {
+    let spec = DeviceSpec::of(device).unwrap_or_default();
+    let logins = spec.logins().filter(|login| !login.contains('\0'));
+    let mut logins: Vec<_> = logins
+        .map(str::to_owned)
+        .chain([device.metadata.name.clone()])
+        .collect();
+    logins.sort_unstable();
+    logins.dedup();
+    logins
+}
+
+async fn none_taken(
+    on: &impl GenericClient,
+    application: i64,
+    logins: &[String],
+    itself: Option<i64>,
+) -> Result<(), Refusal> {
+    let statement =
+        "SELECT login FROM device_logins WHERE application = $1 AND login = ANY($2) AND device <> $3 LIMIT 1";
+    // No device has the id 0: a new one takes no name of any.
+    let row = sql::row(on, statement, &[&application, &logins, &itself.unwrap_or(0)]).await?;
+    match row {
+        Some(row) => Err(WriteError::Taken(sql::get(&row, 0)?).into()),
+        None => Ok(()),
+    }
+}
+
+async fn store_logins(
+    on: &impl GenericClient,
+    application: i64,
+    device: i64,
+    logins: &[String],
+) -> Result<(), Failure> {
+    let statement = "INSERT INTO device_logins (application, login, device) SELECT $1, unnest($2::text[]), $3";
+    sql::execute(on, statement, &[&application, &logins, &device]).await?;
+    Ok(())
+}
