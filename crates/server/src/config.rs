@@ -33,6 +33,8 @@ pub struct Config {
     pub connections: usize,
     /// How long the events of an application are kept.
     pub retention: Retention,
+    /// How long a group may be without members until it is forgotten; `None` is for ever.
+    pub groups_expire: Option<Duration>,
     /// The log of the server itself.
     pub log: LogConfig,
 }
@@ -152,6 +154,7 @@ impl Default for Config {
                 age: Duration::ZERO,
                 bytes: 0,
             },
+            groups_expire: None,
             log: LogConfig {
                 format: LogFormat::Text,
                 level: String::new(),
@@ -198,6 +201,7 @@ mod tests {
         );
         assert_eq!(config.connections, limits::CONNECTIONS);
         assert_eq!(config.drain, limits::DRAIN_TIME);
+        assert_eq!(config.groups_expire, Some(limits::GROUP_EXPIRY));
         assert!(config.http_bind.ip().is_loopback(), "deny by default");
     }
 

@@ -9,7 +9,7 @@
 //! | `template.rs` | the documented configuration file |
 //! | `server.rs` | [`Server`]: start and stop |
 //! | `rooms.rs` | the rooms of the house, and what each is given |
-//! | `live_groups.rs` | groups, from delivery to the API |
+//! | `live_groups.rs`, `expiry.rs` | groups, from delivery to the API; those that are forgotten |
 //! | `first_start.rs` | the administrator's key |
 //! | `front.rs` | what stands between clients and rooms |
 //! | `listener.rs` | addresses, and the thread that accepts |
@@ -27,6 +27,7 @@ mod config;
 mod connection;
 mod cores;
 mod error;
+mod expiry;
 mod files;
 mod first_start;
 mod flags;

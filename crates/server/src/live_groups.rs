@@ -13,6 +13,10 @@ pub(crate) struct Unattended(pub(crate) Arc<dyn GroupPositions>);
 
 #[async_trait]
 impl LiveGroups for Unattended {
+    fn all(&self) -> Vec<GroupId> {
+        Vec::new()
+    }
+
     fn live(&self, _: &GroupId) -> Option<LiveGroup> {
         None
     }

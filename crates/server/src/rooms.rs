@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::cores::Life;
+use crate::expiry::Expiry;
 use crate::handshake::Handshakes;
 use crate::health::{self, Health};
 use crate::listener::Service;
@@ -98,11 +99,17 @@ impl Rooms {
         let (read, may) = (Arc::clone(&log), Arc::clone(&access));
         let drogue = Drogue::new(may, read, delivery, config.retention, drogue_metrics);
 
+        let positions: Arc<dyn GroupPositions> = Arc::new(engine.clone());
+        let groups = Arc::new(Unattended(Arc::clone(&positions)));
+        if let Some(after) = config.groups_expire {
+            let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
+            life.tasks.spawn(expiry.run(life.stop.clone()));
+        }
         let api = Api::new(
             Arc::clone(&registry),
             Arc::clone(&log),
             Arc::clone(&access),
-            Arc::new(Unattended(Arc::clone(&registry) as Arc<dyn GroupPositions>)),
+            groups,
             config.retention,
             life.stop.clone(),
         );

@@ -177,6 +177,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "groups.expire",
+        default: "7d",
+        allowed: "`off`, or a duration such as `7d`, `12h` or `1d12h`, from one second to 100 years",
+        doc: "How long a group may be without members until it is forgotten. A member that comes later makes a new one, which \
+              begins at the end of the log.",
+        set: |config, text| put(&mut config.groups_expire, value::or("off", text, value::retention_age)),
+    },
+    Setting {
         key: "log.format",
         default: "text",
         allowed: "`text` or `json`",

@@ -61,6 +61,7 @@ fn each_source_sets_every_kind_of_value() {
         cores = 3
         drain = "1m"
         metrics.bind = "off"
+        groups.expire = "30d"
         limits = { connections = 1_000 }
         oidc = { issuers = "https://id.example/a https://id.example/b", shapes = "keycloak dex", token_grace = "5s" }
         [retention]
@@ -76,6 +77,7 @@ fn each_source_sets_every_kind_of_value() {
         ("SOCKEYE_CORES", "3"),
         ("SOCKEYE_DRAIN", "60s"),
         ("SOCKEYE_METRICS_BIND", "off"),
+        ("SOCKEYE_GROUPS_EXPIRE", "30d"),
         ("SOCKEYE_LIMITS_CONNECTIONS", "1000"),
         ("SOCKEYE_OIDC_ISSUERS", "https://id.example/a https://id.example/b"),
         ("SOCKEYE_OIDC_SHAPES", "keycloak  dex"),
@@ -101,6 +103,7 @@ fn each_source_sets_every_kind_of_value() {
     assert_eq!(from_file, from_flags);
     assert_eq!(from_file.cores, Some(3));
     assert_eq!(from_file.metrics_bind, None);
+    assert_eq!(from_file.groups_expire.map(|time| time.as_secs()), Some(30 * 24 * 3600));
     assert_eq!(from_file.oidc.issuers[1], "https://id.example/b");
     assert_eq!(from_file.log.format, LogFormat::Json);
     assert_eq!(from_file.retention.age.as_secs(), 36 * 3600);
@@ -218,7 +221,7 @@ fn the_template_shows_the_defaults() {
     let template = template();
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
     let settings = template.lines().filter(is_setting).count();
-    assert_eq!(settings, 19, "{template}");
+    assert_eq!(settings, 20, "{template}");
     assert!(template.lines().all(|line| line.len() <= 100), "{template}");
     let switch_on = |line| if is_setting(&line) { &line[1..] } else { line };
     let on = template.lines().map(switch_on).collect::<Vec<_>>().join("\n");

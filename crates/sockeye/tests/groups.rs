@@ -73,6 +73,20 @@ fn groups_survive_a_crash_and_go_with_their_application() {
 }
 
 #[test]
+fn a_group_without_members_expires() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), |command| {
+        command.args(["--groups-expire", "1s"]);
+    });
+    server.make_device();
+    publish(&server, &["1"]);
+    server.cli_ok(&["group", "create", APP, "g"]);
+    while !server.cli_ok(&["group", "list", APP]).is_empty() {}
+    let output = server.cli(&["group", "show", APP, "g"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no group `g`"));
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_device(folder.path());

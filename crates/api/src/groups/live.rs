@@ -8,6 +8,9 @@ use sockeye_log::{GroupError, GroupId, Position};
 /// The groups, with their members.
 #[async_trait]
 pub trait LiveGroups: Send + Sync + 'static {
+    /// Those that have members.
+    fn all(&self) -> Vec<GroupId>;
+
     /// What can be seen of a group; `None` if nobody is a member.
     fn live(&self, group: &GroupId) -> Option<LiveGroup>;
 

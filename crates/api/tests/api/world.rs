@@ -46,6 +46,10 @@ pub(crate) struct Answer {
 
 #[async_trait]
 impl LiveGroups for Members {
+    fn all(&self) -> Vec<GroupId> {
+        self.live.lock().unwrap().keys().cloned().collect()
+    }
+
     fn live(&self, group: &GroupId) -> Option<LiveGroup> {
         self.live.lock().unwrap().get(group).cloned()
     }
