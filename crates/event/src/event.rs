@@ -108,6 +108,62 @@ impl Event {
     pub fn device(&self) -> Option<&ByteString> {
         self.extension(extension::DEVICE)
     }
+
+    /// Bytes of its texts and its payload.
+    pub fn size(&self) -> usize {
+        let texts: usize = self.texts().map(|text| text.len()).sum();
+        texts + self.data.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// The same event in memory of its own: one that is kept for long does not hold on to the record that it was read from, and
+    /// to others beside it.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let mut all = String::with_capacity(self.texts().map(|text| text.len()).sum());
+        self.texts().for_each(|text| all.push_str(text));
+        let (all, mut at) = (ByteString::from(all), 0);
+        let mut next = |text: &ByteString| {
+            at += text.len();
+            all.slice_ref(&all[at - text.len()..at])
+        };
+        // In the order of `texts`.
+        Self {
+            id: next(&self.id),
+            source: next(&self.source),
+            ty: next(&self.ty),
+            data_content_type: self.data_content_type.as_ref().map(&mut next),
+            data_schema: self.data_schema.as_ref().map(&mut next),
+            subject: self.subject.as_ref().map(&mut next),
+            time: self.time,
+            extensions: self
+                .extensions
+                .iter()
+                .map(|(name, value)| {
+                    let name = next(name);
+                    let value = match value {
+                        Value::String(text) => Value::String(next(text)),
+                        other => other.clone(),
+                    };
+                    (name, value)
+                })
+                .collect(),
+            data: self.data.as_ref().map(|data| Bytes::copy_from_slice(data)),
+        }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &ByteString> {
+        let optional = [&self.data_content_type, &self.data_schema, &self.subject];
+        let extensions = self.extensions.iter().flat_map(|(name, value)| {
+            let value = match value {
+                Value::String(text) => Some(text),
+                Value::Integer(_) | Value::Boolean(_) => None,
+            };
+            [Some(name), value]
+        });
+        let attributes = [&self.id, &self.source, &self.ty].into_iter().map(Some);
+        let optional = optional.into_iter().map(Option::as_ref);
+        attributes.chain(optional).chain(extensions).flatten()
+    }
 }
 
 impl EventError {
@@ -123,5 +179,41 @@ impl EventError {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::String(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_event_is_the_same_and_shares_nothing() {
+        let record = Bytes::from_static(b"1stdappKueche");
+        let text = |range: std::ops::Range<usize>| ByteString::try_from(record.slice(range)).unwrap();
+        let mut event = Event {
+            id: text(0..1),
+            source: text(1..2),
+            ty: text(2..3),
+            data_content_type: None,
+            data_schema: None,
+            subject: Some(text(7..13)),
+            time: Some(Timestamp::UNIX_EPOCH),
+            extensions: vec![
+                (text(3..4), Value::String(text(4..7))),
+                ("n".into(), Value::Integer(7)),
+                ("b".into(), Value::Boolean(true)),
+            ],
+            data: Some(record.slice(1..)),
+        };
+        let detached = event.detached();
+        assert_eq!(detached, event);
+        assert_eq!((event.size(), detached.size()), (27, 27));
+        let inside = record.as_ptr_range();
+        let shares = |text: &ByteString| inside.contains(&text.as_bytes().as_ptr());
+        assert!(event.texts().any(shares) && !detached.texts().any(shares));
+        assert!(!inside.contains(&detached.data.as_ref().unwrap().as_ptr()));
+        event.subject = None;
+        event.data = None;
+        assert_eq!(event.detached(), event);
     }
 }

@@ -60,6 +60,8 @@ pub mod close_code {
     pub const TOO_LARGE: u16 = 1009;
     /// The server failed.
     pub const INTERNAL: u16 = 1011;
+    /// The service starts anew: connect again (registered with IANA).
+    pub const SERVICE_RESTART: u16 = 1012;
     /// Try again later (registered with IANA).
     pub const TRY_AGAIN: u16 = 1013;
 }
