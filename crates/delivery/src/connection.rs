@@ -23,6 +23,7 @@ use crate::due::Due;
 use crate::end::{self, Cause, End};
 use crate::feed::Fed;
 use crate::feeds::{Feeds, NotYet};
+use crate::groups::{Recipient, Seat};
 use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
@@ -40,6 +41,8 @@ pub(crate) struct Connection<IO, S> {
     protocol: sockeye_ws::Connection,
     session: S,
     feeds: Feeds,
+    /// Its place in a group.
+    seat: Option<Seat>,
     /// Batches taken since the socket had its turn.
     gathered: u32,
     /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
@@ -90,6 +93,7 @@ where
             protocol: if deflate { protocol.with_deflate() } else { protocol },
             session,
             feeds,
+            seat: None,
             gathered: 0,
             pong: None,
             owed: None,
@@ -97,6 +101,15 @@ where
             closing: None,
             counters,
         }
+    }
+
+    /// Lets a member of a group have what that gives out.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.outlet.attach(Arc::clone(seat.mailbox()));
+        let recipient: Weak<Outlet<IO>> = Arc::downgrade(&self.outlet);
+        let recipient: Weak<dyn Recipient> = recipient;
+        seat.attach(recipient);
+        self.seat = Some(seat);
     }
 
     /// Serves the connection until it ends; after `stop` it is closed.
@@ -278,7 +291,11 @@ where
             Incoming::Text(text) => self.message(Message::Text(&text)),
             Incoming::Binary(bytes) => self.message(Message::Binary(&bytes)),
             Incoming::Ping(payload) => self.pong = Some(payload),
-            Incoming::Pong(_) => {}
+            Incoming::Pong(payload) => {
+                if let Some(seat) = &self.seat {
+                    seat.pong(&payload);
+                }
+            }
             Incoming::Close(theirs) => {
                 if let Some(frame) = self.protocol.close_back(theirs.as_ref()) {
                     self.leave(Cause::Client, theirs.map(|close| close.code), &frame);
@@ -295,6 +312,15 @@ where
             Verdict::Ignore => drop(self.counters.ignored.inc()),
             Verdict::Reply(text) => self.answer(frame::text(&text)),
             Verdict::Close(closing) => self.close(Cause::Message, &closing),
+            Verdict::Ack(event) => self.acknowledge(|seat| seat.ack(&event)),
+            Verdict::Nack(event) => self.acknowledge(|seat| seat.nack(&event)),
+        }
+    }
+
+    fn acknowledge(&self, acknowledge: impl FnOnce(&Seat)) {
+        match &self.seat {
+            Some(seat) => acknowledge(seat),
+            None => drop(self.counters.ignored.inc()),
         }
     }
 
@@ -315,6 +341,8 @@ where
     /// Appends the last frame and drops what was not sent.
     fn leave(&mut self, cause: Cause, code: Option<u16>, frame: &Bytes) {
         self.outlet.leave();
+        // What it has not receipted is others' now.
+        self.seat = None;
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
         self.feeds.rest();
         (self.owed, self.waiting) = (None, None);

@@ -15,6 +15,7 @@ use crate::catch_up::Means;
 use crate::connection::Connection;
 use crate::end::End;
 use crate::feed::{Feed, Wanted};
+use crate::groups::{Groups, Seat};
 use crate::link::Link;
 use crate::metrics::{Counters, Metrics};
 use crate::session::Session;
@@ -27,12 +28,12 @@ use crate::wheel::Wheel;
 /// Delivery: the log, the topics that are read, and the cores that write.
 ///
 /// A topic is read once for all of its connections; a lane encodes an event once for all who want the same bytes. Groups
-/// (positions that are shared and durable) will be beside the lanes, behind this same entrance.
+/// (positions that are shared and durable) are beside the lanes, behind this same entrance.
 pub struct Delivery {
-    log: Arc<dyn Log>,
-    metrics: Metrics,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) metrics: Metrics,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// Topics that have readers, or had some a moment ago.
     topics: Mutex<HashMap<Topic, Arc<LiveTopic>>>,
     /// Those that have connections.
@@ -41,13 +42,25 @@ pub struct Delivery {
     budget: Arc<Budget>,
     /// Turns of topics that have readers in the past.
     turns: Arc<Semaphore>,
+    pub(crate) groups: Groups,
+}
+
+/// What a connection begins with.
+#[derive(Debug)]
+pub enum Begin {
+    /// Nothing yet.
+    Idle,
+    /// A subscription.
+    Subscribed(Box<Subscription>),
+    /// A place in a group, of [`Delivery::join`] on the same core.
+    Member(Seat),
 }
 
 /// What the connections of one core share.
 #[derive(Clone)]
-struct Core {
-    shard: Shard,
-    wheel: Wheel,
+pub(crate) struct Core {
+    pub(crate) shard: Shard,
+    pub(crate) wheel: Wheel,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -64,6 +77,7 @@ impl Delivery {
             topics: Mutex::default(),
             cores: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits::CATCH_UP_READS)),
+            groups: Groups::default(),
         }
     }
 
@@ -80,15 +94,8 @@ impl Delivery {
     }
 
     /// Serves a WebSocket, from the byte behind the head of its upgrade request to its end. Has to run on a runtime of one
-    /// thread: that is its core. A connection begins with one subscription, or none. `deflate`: permessage-deflate was agreed
-    /// on.
-    pub async fn serve<IO, S>(
-        self: &Arc<Self>,
-        io: IO,
-        subscription: impl Into<Option<Subscription>>,
-        session: S,
-        deflate: bool,
-    ) -> End
+    /// thread: that is its core. `deflate`: permessage-deflate was agreed on.
+    pub async fn serve<IO, S>(self: &Arc<Self>, io: IO, begin: impl Into<Begin>, session: S, deflate: bool) -> End
     where
         IO: Link,
         S: Session,
@@ -97,7 +104,15 @@ impl Delivery {
         let _open = counters.open();
         let Core { wheel, .. } = self.core();
         let delivery = Arc::clone(self);
-        let mut connection = Connection::new(io, session, subscription.into(), deflate, delivery, counters);
+        let (subscription, seat) = match begin.into() {
+            Begin::Idle => (None, None),
+            Begin::Subscribed(subscription) => (Some(*subscription), None),
+            Begin::Member(seat) => (None, Some(seat)),
+        };
+        let mut connection = Connection::new(io, session, subscription, deflate, delivery, counters);
+        if let Some(seat) = seat {
+            connection.take_seat(seat);
+        }
         let end = connection.run(&wheel, &self.stop).await;
         tracing::debug!(dialect = S::DIALECT, ?end, "a socket ended");
         self.metrics.ended(S::DIALECT, end);
@@ -117,7 +132,7 @@ impl Delivery {
     }
 
     /// One more reader of a topic; if it is the first, the topic is read from this end of it on.
-    fn read(self: &Arc<Self>, topic: &Topic, end: &Position) -> Reading {
+    pub(crate) fn read(self: &Arc<Self>, topic: &Topic, end: &Position) -> Reading {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reading) = topics.get(topic).and_then(|live| live.read(end)) {
             return reading;
@@ -151,7 +166,7 @@ impl Delivery {
     }
 
     /// The core on which the caller runs.
-    fn core(&self) -> Core {
+    pub(crate) fn core(&self) -> Core {
         let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
         let number = cores.len();
         let core = cores.entry(thread::current().id()).or_insert_with(|| {
@@ -173,5 +188,17 @@ impl Delivery {
                 () = stop.cancelled() => {}
             }
         });
+    }
+}
+
+impl From<Subscription> for Begin {
+    fn from(subscription: Subscription) -> Self {
+        Self::Subscribed(Box::new(subscription))
+    }
+}
+
+impl From<Seat> for Begin {
+    fn from(seat: Seat) -> Self {
+        Self::Member(seat)
     }
 }

@@ -25,6 +25,10 @@ pub enum Cause {
     Message,
     /// The client's right has ended: its token expired, its key was revoked, it is no member any more.
     Unauthorized,
+    /// A member of a group gave no receipt in time.
+    NoReceipt,
+    /// Its group was deleted, or goes on from another place.
+    Group,
     /// Retention passed the reader.
     Trimmed,
     /// The log is gone, or is another one now.
@@ -60,6 +64,8 @@ impl Cause {
             Self::Protocol => "protocol",
             Self::Message => "message",
             Self::Unauthorized => "unauthorized",
+            Self::NoReceipt => "no_receipt",
+            Self::Group => "group",
             Self::Trimmed => "trimmed",
             Self::Gone => "gone",
             Self::Outage => "outage",
@@ -74,6 +80,21 @@ pub(crate) fn complete() -> Closing {
 
 pub(crate) fn stopping() -> Closing {
     Closing::new(close_code::GOING_AWAY, "the server is stopping")
+}
+
+pub(crate) fn group_deleted() -> Closing {
+    Closing::new(close_code::POLICY, "the group was deleted")
+}
+
+pub(crate) fn group_moved() -> Closing {
+    Closing::new(
+        close_code::SERVICE_RESTART,
+        "the group goes on from another place (`group seek`): connect again",
+    )
+}
+
+pub(crate) fn group_ended() -> Closing {
+    Closing::new(close_code::INTERNAL, "the group has ended: connect again")
 }
 
 /// The peer has had enough time.
@@ -148,7 +169,15 @@ mod tests {
             ReadError::Unavailable(Unavailable("x".repeat(500))),
         ];
         let closings = errors.iter().map(|error| unreadable(error, Some(&position)).1);
-        for closing in closings.chain([complete(), stopping(), dead(), stalled()]) {
+        for closing in closings.chain([
+            complete(),
+            stopping(),
+            dead(),
+            stalled(),
+            group_deleted(),
+            group_moved(),
+            group_ended(),
+        ]) {
             assert!(closing.reason.len() <= limits::WS_CLOSE_REASON, "{closing:?}");
         }
     }

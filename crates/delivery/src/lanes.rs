@@ -348,7 +348,7 @@ fn frame_of<'a>(made: &'a mut Made, wish: &Wish, deflate: bool, event: &Event, b
 
 /// The compressed twin of a frame, or the frame where compression gains nothing. One compressor serves a core: it holds
 /// some hundred kilobytes, and nothing between two frames.
-fn deflated(frame: Bytes) -> Bytes {
+pub(crate) fn deflated(frame: Bytes) -> Bytes {
     thread_local! {
         static DEFLATER: RefCell<Deflater> = RefCell::default();
     }

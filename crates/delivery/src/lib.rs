@@ -9,6 +9,7 @@
 //! | `segment.rs` | its batches, decoded once |
 //! | `budget.rs`, `tail.rs`, `past.rs` | segments in memory, within one budget: the newest, and what was read again |
 //! | `lanes.rs`, `index.rs`, `frames.rs` | filtered once, encoded once |
+//! | `groups.rs`, `groups/` | groups: each event to one of their members, with receipts ([`sockeye_group`] decides) |
 //! | `shard.rs` | the part of all lanes on one core: writes to sockets directly |
 //! | `wheel.rs` | the pings and deadlines of all connections of one core |
 //! | `remote.rs` | [`Remote`]: a connection, as others see it who want something of it |
@@ -25,7 +26,6 @@
 //! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
 //!
 //! The room knows no dialect and no engine. It keeps what DESIGN.md, "Delivery: the contract" and "the cost model", say.
-//! Groups will have a place beside `lanes.rs`.
 
 mod acknowledged;
 mod budget;
@@ -37,6 +37,7 @@ mod end;
 mod feed;
 mod feeds;
 mod frames;
+mod groups;
 mod index;
 mod lane_metrics;
 mod lanes;
@@ -63,11 +64,13 @@ mod wishes;
 
 pub use acknowledged::Acknowledged;
 pub use budget::MemoryLimits;
-pub use delivery::Delivery;
+pub use delivery::{Begin, Delivery};
 pub use end::{Cause, End};
+pub use groups::{EnterError, GroupView, Joining, MemberEntry, Seat};
 pub use link::{Link, Opaque};
 pub use metrics::Metrics;
 pub use remote::{NewSubscription, Remote, RemoteError};
 pub use session::{Closing, Encoder, Message, Session, Verdict};
+pub use sockeye_group::{Balance, Counts, JoinError, MemberView, Receipts};
 pub use subscription::{Selection, Subscription, SubscriptionId};
 pub use transport::Transport;

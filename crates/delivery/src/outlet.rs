@@ -1,6 +1,6 @@
-//! The socket of one connection, shared by its own task, the lane that writes to it and the wheel that pings.
+//! The socket of one connection, shared by its own task, lanes and a group that write to it and the wheel that pings.
 //!
-//! All live on one core, so the lock is never waited for; it is there because tasks of a runtime may not share without.
+//! All live on one core, but for members of a group, and whoever ends a connection: so the lock is hardly ever waited for.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::end::{self, Cause};
 use crate::frames::Frames;
+use crate::groups::{KeepAlive, Mailbox, Recipient};
 use crate::lanes::LaneId;
 use crate::link::Link;
 use crate::metrics::Counters;
@@ -39,6 +40,8 @@ struct Shared<IO> {
     /// Subscriptions, with those that are asked for.
     subscriptions: usize,
     newest: SubscriptionId,
+    /// What a group has for it, if it is a member of one.
+    mail: Option<Arc<Mailbox>>,
     deadline: Option<Box<Deadline>>,
     /// Neither lanes nor the wheel may write any more.
     left: bool,
@@ -100,6 +103,7 @@ impl<IO: Link> Outlet<IO> {
                 commands: VecDeque::new(),
                 subscriptions: usize::from(subscribed),
                 newest: SubscriptionId::FIRST,
+                mail: None,
                 deadline: None,
                 left: false,
                 next_ping,
@@ -149,6 +153,7 @@ impl<IO: Link> Outlet<IO> {
         if !shared.commands.is_empty() && shared.socket.has_room() {
             return Poll::Ready(Ok(Turn::default()));
         }
+        shared.take_mail(&self.counters);
         match shared.socket.poll(context, inbox) {
             Poll::Ready(traffic) => Poll::Ready(traffic.map(|traffic| Turn {
                 traffic,
@@ -183,7 +188,12 @@ impl<IO> Outlet<IO> {
     pub(crate) fn leave(&self) {
         let mut shared = self.lock();
         shared.left = true;
-        (shared.commands, shared.deadline) = (VecDeque::new(), None);
+        (shared.commands, shared.mail, shared.deadline) = (VecDeque::new(), None, None);
+    }
+
+    /// The connection is a member of a group, which has this for it.
+    pub(crate) fn attach(&self, mail: Arc<Mailbox>) {
+        self.lock().mail = Some(mail);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared<IO>> {
@@ -212,7 +222,13 @@ impl<IO: Link> Shared<IO> {
             }
         };
         if now >= self.next_ping {
-            match self.ping() {
+            let mail = self.mail.as_ref().map_or(KeepAlive::Any, |mail| mail.keep_alive(now));
+            let sent = match mail {
+                KeepAlive::Any => self.ping(),
+                KeepAlive::Posted => self.write_mail(counters),
+                KeepAlive::Asked => Ok(0),
+            };
+            match sent {
                 Ok(sent) => drop(counters.sent.inc_by(sent as u64)),
                 Err(error) => {
                     self.hand(Handover::Broken(error));
@@ -223,6 +239,35 @@ impl<IO: Link> Shared<IO> {
         }
         let deadline = self.deadline.as_ref().map_or(until, |deadline| deadline.at);
         Some(self.next_ping.min(until).min(deadline))
+    }
+
+    /// Writes what the group has, without waiting; how many bytes the socket took. What is left is the task's.
+    fn write_mail(&mut self, counters: &Counters) -> io::Result<usize> {
+        let mut written = 0;
+        // Who is about to take over, or has something on its way, takes the mail too.
+        while self.handed.is_empty() && self.socket.is_drained() {
+            let Some(parcel) = self.mail.as_ref().and_then(|mail| mail.take(limits::WS_WRITE_CHUNK)) else {
+                break;
+            };
+            let taken = self.socket.write_now(&parcel.bytes)?;
+            counters.events.inc_by(parcel.events);
+            written += taken;
+            self.socket.outbox().extend_from_slice(&parcel.bytes[taken..]);
+            if !self.socket.is_drained() {
+                self.wake();
+            }
+        }
+        Ok(written)
+    }
+
+    /// Appends what the group has to what is on its way, as far as there is room.
+    fn take_mail(&mut self, counters: &Counters) {
+        while self.socket.has_room()
+            && let Some(parcel) = self.mail.as_ref().and_then(|mail| mail.take(limits::WS_WRITE_CHUNK))
+        {
+            self.socket.outbox().extend_from_slice(&parcel.bytes);
+            counters.events.inc_by(parcel.events);
+        }
     }
 
     /// Sends a Ping; how many bytes the socket took. A Ping is put behind what is on its way; where nothing can go out, it
@@ -327,6 +372,23 @@ impl<IO: Link> Member for Outlet<IO> {
 
     fn has_left(&self) -> bool {
         self.lock().left
+    }
+}
+
+impl<IO: Link> Recipient for Outlet<IO> {
+    fn flush(&self) {
+        let mut shared = self.lock();
+        if shared.is_over() {
+            return;
+        }
+        match shared.write_mail(&self.counters) {
+            Ok(sent) => drop(self.counters.sent.inc_by(sent as u64)),
+            Err(error) => shared.hand(Handover::Broken(error)),
+        }
+    }
+
+    fn expel(&self, cause: Cause, closing: Closing) {
+        self.close(cause, closing);
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sockeye_event::{Event, EventError, binary};
 use sockeye_log::{Batch, Position, Record, Topic};
 
+use crate::groups;
 use crate::metrics::Held;
 
 /// A batch of a topic, or a part of one.
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     /// When it was appended.
     pub(crate) time: Timestamp,
     pub(crate) event: Event,
+    /// The event as groups hold it.
+    pub(crate) item: groups::Place,
 }
 
 /// A batch on its way to be segments.
@@ -104,6 +107,7 @@ impl Iterator for Cut {
                     offset: record.offset,
                     time: record.time,
                     event,
+                    item: groups::Place::default(),
                 }),
                 Err(error) => skip(&self.topic, &record, &error),
             }
@@ -178,6 +182,28 @@ pub(crate) mod tests {
             skipped: 0,
             _held: Held::default(),
         })
+    }
+
+    /// An entry with an event.
+    pub(crate) fn entry(partition: u32, offset: u64) -> Entry {
+        let event = Event {
+            id: offset.to_string().into(),
+            source: "s".into(),
+            ty: "t".into(),
+            data_content_type: None,
+            data_schema: None,
+            subject: None,
+            time: None,
+            extensions: Vec::new(),
+            data: None,
+        };
+        Entry {
+            partition,
+            offset,
+            time: Timestamp::UNIX_EPOCH,
+            event,
+            item: groups::Place::default(),
+        }
     }
 
     /// The bounds of the segments that a batch of records of these sizes is cut into, from offset 10 on.

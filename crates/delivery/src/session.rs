@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::frame::{self, Opcode};
@@ -43,6 +44,11 @@ pub trait Encoder: Send + Sync {
     /// `behind` is the position behind the event: a client that was given it, and what came before it, misses nothing and
     /// sees nothing twice when it reads on from there.
     fn encode(&self, event: &Event, behind: &Position, out: &mut BytesMut);
+
+    /// How an event looks that was delivered to a member of the group before; `None`: as any.
+    fn redelivered(&self) -> Option<Arc<dyn Encoder>> {
+        None
+    }
 }
 
 /// A message of a client, put together if it came in fragments.
@@ -61,6 +67,10 @@ pub enum Verdict {
     Ignore,
     /// Answer with a text message. While the client takes none, its next messages wait.
     Reply(String),
+    /// A member of a group acknowledges the event of this id.
+    Ack(ByteString),
+    /// A member of a group returns the event of this id.
+    Nack(ByteString),
     /// End the connection.
     Close(Closing),
 }

@@ -164,6 +164,11 @@ impl LiveTopic {
         }
     }
 
+    /// Behind the newest event that was shown.
+    pub(crate) fn head(&self) -> Position {
+        self.lock().head.clone()
+    }
+
     /// Asks for what follows a position in the past.
     pub(crate) fn ask(&self, position: &Position) -> Ticket {
         self.past.ask(position)

@@ -170,6 +170,8 @@ pub const GROUP_ASK_PART: usize = 2;
 pub const GROUP_RECEIPT_TIME: Duration = Duration::from_secs(30);
 /// Default of `ack_timeout` (DESIGN.md contract 4).
 pub const GROUP_ACK_TIME: Duration = Duration::from_secs(30);
+/// Longest `ack_timeout`: an event that takes an hour is better acknowledged first and kept by the client.
+pub const GROUP_ACK_TIME_MOST: Duration = Duration::from_hours(1);
 /// Failed deliveries of one event under `ack=client`, after which it is a dead letter: one that fails because a client restarts
 /// has some more tries.
 pub const GROUP_FAILURES: u32 = 5;

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod groups;
 mod life;
 mod numbers;
 mod past;
+mod positions;
 mod remote;
 mod replay;
 mod stream;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use bytestring::ByteString;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
@@ -14,8 +15,8 @@ use sockeye_delivery::{
 };
 use sockeye_event::{Event, Headers, binary};
 use sockeye_log::{
-    AppendError, Batch, Follow, Incarnation, Log, NewRecord, Position, ReadError, ReadLimit, Record, Retention, Span,
-    Topic, TopicError, Unavailable,
+    AppendError, Batch, Content, Follow, Incarnation, Log, NewRecord, Position, ReadError, ReadLimit, Record,
+    Retention, Span, Topic, TopicError, Unavailable,
 };
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::watch;
@@ -26,6 +27,8 @@ use tokio_tungstenite::tungstenite::Message as Received;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::positions::Positions;
 
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const CLOSE: u8 = 8;
@@ -38,11 +41,13 @@ pub(crate) struct World {
     pub(crate) log: Memory,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) stop: CancellationToken,
+    pub(crate) positions: Positions,
+    pub(crate) tasks: TaskTracker,
     registry: Registry,
 }
 
-/// A log of one topic with one partition.
-#[derive(Clone)]
+/// A log of one topic with one partition, and its dead letters.
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<()>,
@@ -60,6 +65,7 @@ struct State {
     reads: usize,
     /// What is before this offset was removed.
     trimmed: u64,
+    dead: Option<Vec<NewRecord>>,
 }
 
 struct Reader {
@@ -81,16 +87,21 @@ impl World {
 
     /// With so much memory for events.
     pub(crate) fn with(limits: MemoryLimits) -> Self {
-        let log = Memory {
-            state: Arc::default(),
-            changed: watch::Sender::new(()),
-        };
+        Self::over(Memory::default(), Positions::default(), limits)
+    }
+
+    /// A server over what another one may have left.
+    pub(crate) fn over(log: Memory, positions: Positions, limits: MemoryLimits) -> Self {
         let (metrics, stop) = (Metrics::default(), CancellationToken::new());
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        let delivery = Delivery::new(Arc::new(log.clone()), metrics, TaskTracker::new(), stop.clone());
+        let tasks = TaskTracker::new();
+        let delivery = Delivery::new(Arc::new(log.clone()), metrics, tasks.clone(), stop.clone());
+        let delivery = delivery.with_groups(Arc::new(positions.clone()), Retention::default());
         Self {
             log,
+            positions,
+            tasks,
             delivery: Arc::new(delivery.with_memory(limits)),
             stop,
             registry,
@@ -173,7 +184,7 @@ impl Memory {
     pub(crate) fn append(&self, channel: &str, payloads: impl IntoIterator<Item = String>) {
         let records = payloads.into_iter().map(|payload| {
             let event = Event {
-                id: "1".into(),
+                id: id_of(&payload),
                 source: "test".into(),
                 ty: "test".into(),
                 data_content_type: None,
@@ -186,6 +197,27 @@ impl Memory {
             binary::encode(&event)
         });
         self.append_raw(records);
+    }
+
+    /// Appends an event of a device with this payload.
+    pub(crate) fn append_of(&self, device: &str, payload: &str) {
+        let event = Event {
+            id: payload.into(),
+            source: "test".into(),
+            ty: "test".into(),
+            data_content_type: None,
+            data_schema: None,
+            subject: None,
+            time: None,
+            extensions: vec![("device".into(), device.into())],
+            data: Some(payload.to_owned().into()),
+        };
+        self.append_raw([binary::encode(&event)]);
+    }
+
+    /// The dead letters.
+    pub(crate) fn dead(&self) -> Vec<NewRecord> {
+        self.state.lock().unwrap().dead.clone().unwrap_or_default()
     }
 
     pub(crate) fn append_raw(&self, records: impl IntoIterator<Item = (Headers, Option<bytes::Bytes>)>) {
@@ -234,14 +266,24 @@ impl Log for Memory {
             })),
         }
     }
-    async fn create_topic(&self, _: &Topic, _: Retention) -> Result<(), TopicError> {
-        unreachable!("delivery only follows")
+    async fn create_topic(&self, topic: &Topic, _: Retention) -> Result<(), TopicError> {
+        assert_eq!(topic.content(), Content::DeadLetters, "delivery makes no other");
+        self.state.lock().unwrap().dead.get_or_insert_default();
+        Ok(())
     }
     async fn delete_topic(&self, _: &Topic) -> Result<(), TopicError> {
         unreachable!("delivery only follows")
     }
-    async fn append(&self, _: &Topic, _: Vec<NewRecord>) -> Result<(), AppendError> {
-        unreachable!("delivery only follows")
+    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> Result<(), AppendError> {
+        assert_eq!(topic.content(), Content::DeadLetters, "delivery follows the others");
+        tokio::task::yield_now().await;
+        let mut state = self.state.lock().unwrap();
+        if let Some(ReadError::Unavailable(failure)) = &state.failure {
+            return Err(failure.clone().into());
+        }
+        let dead = state.dead.as_mut();
+        dead.ok_or_else(|| AppendError::NoTopic(topic.clone()))?.extend(records);
+        Ok(())
     }
     async fn span(&self, _: &Topic) -> Result<Span, ReadError> {
         let state = self.state.lock().unwrap();
@@ -347,6 +389,8 @@ impl Session for Plain {
     fn receive(&mut self, message: Message<'_>) -> Verdict {
         match message {
             Message::Text(text) if text.starts_with("bye") => Verdict::Close(Closing::new(4000, text.to_owned())),
+            Message::Text(text) if text.starts_with("ack ") => Verdict::Ack(text[4..].into()),
+            Message::Text(text) if text.starts_with("nack ") => Verdict::Nack(text[5..].into()),
             _ => Verdict::Ignore,
         }
     }
@@ -366,6 +410,12 @@ pub(crate) fn subscription(selection: Selection) -> Subscription {
         what_is_left: false,
         until: None,
     }
+}
+
+/// An id that tells small payloads apart.
+fn id_of(payload: &str) -> ByteString {
+    let id: String = payload.chars().take(16).collect();
+    if id.is_empty() { "1".into() } else { id.into() }
 }
 
 /// When a record was appended: one a second, long ago.

@@ -334,7 +334,12 @@ impl Visit {
                 let handed_on = !self.tells && self.io.longest_refusal() >= limits::WS_STALL;
                 !self.steady && (taken || handed_on)
             }
-            Cause::Protocol | Cause::Message | Cause::Complete | Cause::Unauthorized => false,
+            Cause::Protocol
+            | Cause::Message
+            | Cause::Complete
+            | Cause::Unauthorized
+            | Cause::NoReceipt
+            | Cause::Group => false,
             Cause::Trimmed => self.expected.may_be_trimmed(&log, self.prompt),
             Cause::Gone => self.expected.is_gone(&log),
             Cause::Outage => {

@@ -3,7 +3,7 @@
 use super::Group;
 use crate::counts::Counts;
 use crate::item::Item;
-use crate::member::MemberView;
+use crate::member::{MemberId, MemberView, Receipts};
 
 impl<T: Item> Group<T> {
     /// Counts since the group was loaded.
@@ -24,7 +24,23 @@ impl<T: Item> Group<T> {
         self.entries.len()
     }
 
-    /// Of these the ones that no member has.
+    /// Bytes of them.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The one of them that was read first.
+    pub fn oldest(&self) -> Option<&T> {
+        let entries = self.entries.iter().map(|(_, entry)| entry);
+        entries.min_by_key(|entry| entry.order).map(|entry| &entry.item)
+    }
+
+    /// How a member gives receipts.
+    pub fn receipts_of(&self, id: MemberId) -> Option<Receipts> {
+        self.members.get(&id).map(|member| member.receipts)
+    }
+
+    /// Of the open events the ones that no member has.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
