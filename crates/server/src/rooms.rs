@@ -27,7 +27,7 @@ use crate::expiry::Expiry;
 use crate::handshake::Handshakes;
 use crate::health::{self, Health};
 use crate::listener::Service;
-use crate::live_groups::Unattended;
+use crate::live_groups::Served;
 use crate::metrics::{self, Metrics};
 use crate::{Config, StartError, first_start, not_found, oidc};
 
@@ -92,15 +92,16 @@ impl Rooms {
         let delivery_metrics = sockeye_delivery::Metrics::default();
         delivery_metrics.register(&mut numbers);
         let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
-        let delivery = Arc::new(Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop));
+        let delivery = Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop);
+        let delivery = Arc::new(delivery.with_groups(Arc::new(engine.clone()), config.retention));
 
         let drogue_metrics = sockeye_dialect_drogue::Metrics::default();
         drogue_metrics.register(&mut numbers);
         let (read, may) = (Arc::clone(&log), Arc::clone(&access));
-        let drogue = Drogue::new(may, read, delivery, config.retention, drogue_metrics);
+        let drogue = Drogue::new(may, read, Arc::clone(&delivery), config.retention, drogue_metrics);
 
         let positions: Arc<dyn GroupPositions> = Arc::new(engine.clone());
-        let groups = Arc::new(Unattended(Arc::clone(&positions)));
+        let groups = Arc::new(Served(Arc::clone(&delivery)));
         if let Some(after) = config.groups_expire {
             let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
             life.tasks.spawn(expiry.run(life.stop.clone()));

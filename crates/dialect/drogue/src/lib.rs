@@ -6,6 +6,7 @@
 //! | `stream.rs` | one request from its head to its upgrade |
 //! | `request.rs` | path, query and credentials, read without I/O |
 //! | `wanted.rs` | which events, from where, until when |
+//! | `group.rs` | the group that it may name |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
 //! | `session.rs` | the protocol of an open socket, without I/O |
 //! | `metrics.rs` | [`Metrics`] |
@@ -13,6 +14,7 @@
 //! A socket keeps the right it was opened with. What ends it early (a revoked key, an application that becomes private) has
 //! its place between `stream.rs`, which knows the caller, and the session.
 
+mod group;
 mod metrics;
 mod refusal;
 mod request;

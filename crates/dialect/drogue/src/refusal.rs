@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sockeye_access::{AuthenticateError, CredentialsError};
+use sockeye_delivery::{EnterError, JoinError};
 use sockeye_limits as limits;
 use sockeye_log::{ReadError, TopicError};
 use sockeye_registry::Unavailable;
@@ -33,6 +34,9 @@ pub(crate) enum Refusal {
     /// 404: a path of the server itself.
     #[error("there is nothing here: `{0}` is no application but a path of the server itself")]
     Reserved(String),
+    /// 409: the group does not take this client.
+    #[error("{0}")]
+    Conflict(JoinError),
     /// 405: only GET opens a stream.
     #[error("a stream is opened with GET")]
     MethodNotAllowed,
@@ -81,19 +85,37 @@ impl Refusal {
     }
 
     /// A group reads from where it is.
-    pub(crate) const GROUP_FROM: Self = Self::BadRequest(Cow::Borrowed(
-        "the query parameter `from` is not for `group_id`: a group has a position of its own, which `group create --from` sets",
-    ));
+    pub(crate) fn not_for_groups(name: &str) -> Self {
+        Self::wrong(
+            name,
+            "is not for a `group_id`: a group has a position of its own, which `sockeye group create --from` and \
+             `sockeye group seek` set",
+        )
+    }
+
     /// A user name that is not there.
     pub(crate) const NO_USER: Self = Self::Unauthorized(Cow::Borrowed("the query parameter `username` is empty"));
     /// What is wrong with the log is the operator's to know.
     pub(crate) const LOG_UNAVAILABLE: Self = Self::Unavailable("the event log is not available, try again later");
+
+    /// A group of this application cannot be joined.
+    pub(crate) fn of_group(error: EnterError, application: &str) -> Self {
+        match error {
+            EnterError::Refused(error) => Self::Conflict(error),
+            EnterError::NoApplication => Self::NoApplication(application.to_owned()),
+            EnterError::Unavailable(unavailable) => {
+                tracing::warn!(%unavailable, "a group could not be joined");
+                Self::Unavailable("the position of the group is not available, try again later")
+            }
+        }
+    }
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::NoApplication(_) | Self::NotFound | Self::Reserved(_) => StatusCode::NOT_FOUND,
             Self::Gone { .. } => StatusCode::GONE,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Handshake(HandshakeError::NoUpgrade | HandshakeError::Version) => StatusCode::UPGRADE_REQUIRED,
             Self::BadRequest(_) | Self::Handshake(_) => StatusCode::BAD_REQUEST,
@@ -106,6 +128,7 @@ impl Refusal {
             StatusCode::UNAUTHORIZED => "Unauthorized",
             StatusCode::NOT_FOUND => "NotFound",
             StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+            StatusCode::CONFLICT => "Conflict",
             StatusCode::GONE => "Gone",
             StatusCode::UPGRADE_REQUIRED => "UpgradeRequired",
             StatusCode::SERVICE_UNAVAILABLE => "Unavailable",

@@ -36,7 +36,7 @@ struct Parameter<'a> {
 pub(crate) const SUB_PROTOCOL: &str = "cloudevents.json";
 
 /// Parameters that choose events or receipts (decision 9). Who gives one relies on it, so that it must not be ignored.
-const NOT_SERVED: &[&str] = &["group_id", "where", "fields", "ack", "ack_timeout", "balance"];
+const NOT_SERVED: &[&str] = &["where", "fields"];
 
 impl Target {
     /// `/{application}` or `/{application}/{channel}`, each segment percent-decoded, so that `%2F` is part of the name.
@@ -104,9 +104,6 @@ impl<'a> Query<'a> {
 
     /// Refuses the parameters that cannot be served. Those that are not known are ignored, as ever.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
-        if self.values("group_id").count() == 1 && self.values("from").next().is_some() {
-            return Err(Refusal::GROUP_FROM);
-        }
         for served_not in NOT_SERVED {
             match self.values(served_not).count() {
                 0 => {}
@@ -262,8 +259,6 @@ mod tests {
                 assert!(refusal.to_string().contains(&part), "{query}: {refusal}");
             }
         }
-        let refusal = Query::of(Some("group_id=g&from=earliest")).check().unwrap_err();
-        assert!(refusal.to_string().contains("`group create --from`"), "{refusal}");
         assert!(Query::of(Some("%77here=1")).check().is_err(), "however it is written");
     }
 

@@ -15,6 +15,8 @@ use sockeye_log::{Cursor, Position};
 pub(crate) struct DrogueSession {
     /// The application, if its events are to carry cursors.
     pub(crate) cursors_of: Option<ByteString>,
+    /// Whether it acknowledges what it got as a member of a group (`ack=client`).
+    pub(crate) acknowledges: bool,
 }
 
 /// Events as CloudEvents in JSON (compat/drogue.md 1.9).
@@ -23,6 +25,8 @@ struct StructuredJson;
 /// As [`StructuredJson`], each event with an extension that tells the cursor behind it, always the last member.
 struct WithCursor {
     application: ByteString,
+    /// Events that were delivered to a member of the group before, which another extension says.
+    redelivered: bool,
 }
 
 /// What a client may say, in a text or a binary frame.
@@ -31,12 +35,23 @@ enum Request {
     RefreshAccessToken(String),
 }
 
+/// What a member of a group may say too. By itself, so that other clients are told what the original tells them.
+#[derive(Deserialize)]
+enum Acknowledgement {
+    Ack(String),
+    Nack(String),
+}
+
 // ----------------------------------------------------------------------------------------------
 
 /// Protocol error (RFC 6455 section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 /// The extension attribute that tells the cursor.
 const CURSOR: &str = "cursor";
+/// The extension attribute of an event that was delivered before.
+const REDELIVERED: &str = "redelivered";
+/// The reason for who acknowledges and has not said so.
+const NO_ACKS: &str = "`Ack` and `Nack` are for members of a group that asked for `ack=client`";
 /// Longest name of a message that is given back in a close reason: a longer one may be a token.
 const NAME: usize = 32;
 
@@ -52,19 +67,29 @@ impl Encoder for StructuredJson {
 
 impl Encoder for WithCursor {
     fn name(&self) -> &'static str {
-        "cloudevents+json, cursor"
+        if self.redelivered {
+            "cloudevents+json, cursor, redelivered"
+        } else {
+            "cloudevents+json, cursor"
+        }
     }
 
     fn encode(&self, event: &Event, behind: &Position, out: &mut BytesMut) {
-        if event.extensions.iter().any(|(name, _)| name == CURSOR) {
+        let is_ours = |name: &ByteString| name == CURSOR || self.redelivered && name == REDELIVERED;
+        if event.extensions.iter().any(|(name, _)| is_ours(name)) {
             // A device's own extension of this name gives way: who asked for a cursor must get one.
             let mut event = event.clone();
-            event.extensions.retain(|(name, _)| name != CURSOR);
+            event.extensions.retain(|(name, _)| !is_ours(name));
             structured::encode(&event, out);
         } else {
             structured::encode(event, out);
         }
         out.truncate(out.len() - 1); // the closing brace
+        if self.redelivered {
+            for part in [",\"", REDELIVERED, "\":true"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
         for part in [
             ",\"",
             CURSOR,
@@ -74,6 +99,13 @@ impl Encoder for WithCursor {
         ] {
             out.extend_from_slice(part.as_bytes());
         }
+    }
+
+    fn redelivered(&self) -> Option<Arc<dyn Encoder>> {
+        Some(Arc::new(Self {
+            application: self.application.clone(),
+            redelivered: true,
+        }))
     }
 }
 
@@ -85,6 +117,7 @@ impl Session for DrogueSession {
             None => Arc::new(StructuredJson),
             Some(application) => Arc::new(WithCursor {
                 application: application.clone(),
+                redelivered: false,
             }),
         }
     }
@@ -98,7 +131,12 @@ impl Session for DrogueSession {
                 );
                 Verdict::Ignore
             }
-            Err(error) => Verdict::Close(Closing::new(PROTOCOL_ERROR, reason(&error))),
+            Err(error) => match serde_json::from_slice(message.as_bytes()) {
+                Ok(_) if !self.acknowledges => Verdict::Close(Closing::new(PROTOCOL_ERROR, NO_ACKS)),
+                Ok(Acknowledgement::Ack(event)) => Verdict::Ack(event.into()),
+                Ok(Acknowledgement::Nack(event)) => Verdict::Nack(event.into()),
+                Err(_) => Verdict::Close(Closing::new(PROTOCOL_ERROR, reason(&error))),
+            },
         }
     }
 }
@@ -153,7 +191,11 @@ mod tests {
         };
         let behind = Position::new(Incarnation(1), [(0, 5)]);
         let cursors_of = Some("app".into());
-        let encoder = DrogueSession { cursors_of }.encoder();
+        let session = DrogueSession {
+            cursors_of,
+            ..DrogueSession::default()
+        };
+        let encoder = session.encoder();
         let plain = DrogueSession::default().encoder();
         assert_ne!(encoder.name(), plain.name(), "other frames are another lane");
         let encoded = |encoder: &dyn Encoder, event: &Event| {
@@ -168,6 +210,36 @@ mod tests {
         event.extensions.insert(0, ("cursor".into(), "mine".into()));
         assert_eq!(encoded(&*encoder, &event), expected);
         assert!(encoded(&*plain, &event).contains("mine"));
+        // Who did not ask for a cursor sees the same frame again.
+        assert!(plain.redelivered().is_none());
+        let again = encoder.redelivered().unwrap();
+        event.extensions.insert(0, ("redelivered".into(), "mine".into()));
+        let expected = format!("{},\"redelivered\":true{cursor}", text.strip_suffix('}').unwrap());
+        assert_eq!(encoded(&*again, &event), expected);
+        assert_ne!(again.name(), encoder.name());
+    }
+
+    #[test]
+    fn acknowledgements_are_for_who_asked_for_them() {
+        let verdict = |acknowledges, text: &str| {
+            let mut session = DrogueSession {
+                acknowledges,
+                ..DrogueSession::default()
+            };
+            session.receive(Message::Text(text))
+        };
+        assert_eq!(verdict(true, r#"{"Ack":"1"}"#), Verdict::Ack("1".into()));
+        assert_eq!(verdict(true, r#"{ "Nack" : "\u00fc" }"#), Verdict::Nack("ü".into()));
+        assert_eq!(verdict(true, r#"{"RefreshAccessToken":"x"}"#), Verdict::Ignore);
+        for text in [r#"{"Ack":"1"}"#, r#"{"Nack":"1"}"#] {
+            assert_eq!(verdict(false, text), Verdict::Close(Closing::new(1002, NO_ACKS)));
+        }
+        for text in [r#"{"Ack":1}"#, r#"{"Ack":"1","more":1}"#, "[]", r#"{"ack":"1"}"#] {
+            assert!(
+                matches!(verdict(true, text), Verdict::Close(closing) if closing.code == 1002 && closing.reason != NO_ACKS)
+            );
+        }
+        assert!(NO_ACKS.len() <= limits::WS_CLOSE_REASON);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use sockeye_access::{AuthorizeError, Caller, Permission};
-use sockeye_delivery::{Opaque, Selection, Subscription, Transport};
+use sockeye_delivery::{Begin, Joining, Opaque, Receipts, Selection, Session as _, Subscription, Transport};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
 use sockeye_registry::Application;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::Drogue;
+use crate::group::Group;
 use crate::refusal::Refusal;
 use crate::request::{Query, SUB_PROTOCOL, Target};
 use crate::session::DrogueSession;
@@ -55,14 +56,52 @@ impl Drogue {
             return Err(Refusal::MethodNotAllowed);
         }
         query.check()?;
+        let group = Group::of(&query)?;
         let wanted = Wanted::of(&query, &target.application)?;
         let accept = handshake::accept(request.method(), request.headers())?;
         let extensions = deflate::agree(request.headers())?;
         let topic = Topic::events_of(target.application);
         let what_is_left = matches!(wanted.from, From::Earliest | From::Time(_));
-        let (start, end) = timeout(limits::ENGINE_PROBE, async {
+        let deflate = extensions.is_some();
+        let session = DrogueSession {
+            cursors_of: wanted.cursor.then(|| topic.application().clone()),
+            acknowledges: group.as_ref().is_some_and(|group| group.receipts != Receipts::Pong),
+        };
+        let selection = Selection {
+            channel: target.channel,
+            device: wanted.device,
+            ty: wanted.ty,
+        };
+        let (begin, cursor) = timeout(limits::ENGINE_PROBE, async {
             let span = self.span(&topic, &caller, &application).await?;
-            Ok::<_, Refusal>((self.start(&topic, wanted.from, &span).await?, span.end))
+            let Some(Group { id, receipts, balance }) = group else {
+                let start = self.start(&topic, wanted.from, &span).await?;
+                let cursor = wanted.cursor.then(|| Cursor::encode(topic.application(), &start));
+                let subscription = Subscription {
+                    topic: topic.clone(),
+                    selection,
+                    start,
+                    end: span.end,
+                    what_is_left,
+                    until: wanted.until,
+                };
+                return Ok((Begin::from(subscription), cursor));
+            };
+            let joining = Joining {
+                topic: topic.clone(),
+                group: id,
+                selection,
+                balance,
+                receipts,
+                deflate,
+                name: match &caller {
+                    Caller::User { name, .. } => Some(name.clone()),
+                    Caller::Anonymous => None,
+                },
+            };
+            let seat = self.delivery.join(joining, session.encoder()).await;
+            let seat = seat.map_err(|error| Refusal::of_group(error, topic.application()))?;
+            Ok((Begin::from(seat), None))
         })
         .await
         .unwrap_or_else(|_elapsed| {
@@ -70,7 +109,6 @@ impl Drogue {
             Err(Refusal::LOG_UNAVAILABLE)
         })?;
 
-        let deflate = extensions.is_some();
         let mut response = switching_protocols(&accept);
         if let Some(extensions) = extensions {
             response
@@ -81,27 +119,11 @@ impl Drogue {
             let headers = response.headers_mut();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
         }
-        let mut session = DrogueSession::default();
-        if wanted.cursor {
-            let cursor = HeaderValue::from_str(&Cursor::encode(topic.application(), &start));
-            let cursor = cursor.expect("a cursor is visible ASCII");
+        if let Some(cursor) = cursor {
+            let cursor = HeaderValue::from_str(&cursor).expect("a cursor is visible ASCII");
             response.headers_mut().insert(CURSOR, cursor);
-            session.cursors_of = Some(topic.application().clone());
         }
-        let selection = Selection {
-            channel: target.channel,
-            device: wanted.device,
-            ty: wanted.ty,
-        };
-        let subscription = Subscription {
-            topic,
-            selection,
-            start,
-            end,
-            what_is_left,
-            until: wanted.until,
-        };
-        self.serve(&mut request, subscription, session, deflate);
+        self.serve(&mut request, begin, session, deflate);
         Ok(response)
     }
 
@@ -152,7 +174,7 @@ impl Drogue {
     }
 
     /// Lets delivery have the connection once the 101 is out.
-    fn serve(&self, request: &mut Request, subscription: Subscription, session: DrogueSession, deflate: bool) {
+    fn serve(&self, request: &mut Request, begin: Begin, session: DrogueSession, deflate: bool) {
         let upgrade = hyper::upgrade::on(request);
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
@@ -161,12 +183,12 @@ impl Drogue {
                 Ok(io) => match io.downcast::<TokioIo<Transport>>() {
                     Ok(parts) => {
                         let transport = parts.io.into_inner().behind(parts.read_buf);
-                        delivery.serve(transport, subscription, session, deflate).await;
+                        delivery.serve(transport, begin, session, deflate).await;
                     }
                     // Served by another server than ours.
                     Err(io) => {
                         let link = Opaque(TokioIo::new(io));
-                        delivery.serve(link, subscription, session, deflate).await;
+                        delivery.serve(link, begin, session, deflate).await;
                     }
                 },
                 Err(error) => tracing::debug!(%error, "a client went before its stream began"),

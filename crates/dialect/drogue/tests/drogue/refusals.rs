@@ -168,8 +168,10 @@ async fn checks_have_their_order() {
         let answer = check(&world, (method, "/app?group_id=g"), &[login, plain], expected).await;
         assert_eq!(answer.headers["allow"], "GET");
     }
-    let group = (400, "BadRequest", "`group_id` is not served");
-    check(&world, get("/app?group_id=g"), &[login, plain], group).await;
+    let filter = (400, "BadRequest", "`where` is not served");
+    check(&world, get("/app?where=x"), &[login, plain], filter).await;
+    let group = (400, "BadRequest", "`sockeye group create --from`");
+    check(&world, get("/app?group_id=g&from=earliest"), &[login, plain], group).await;
     check(
         &world,
         get("/app?group_id=g&group_id=g"),
