@@ -179,6 +179,8 @@ pub const GROUP_FAILURES: u32 = 5;
 pub const GROUP_PERSIST_TIME: Duration = Duration::from_secs(1);
 /// Part of the window that makes a group store its position at once: the rest lasts until that is done.
 pub const GROUP_PERSIST_PART: usize = 4;
+/// How long a server that stops tries to store what groups have receipted: less than [`DRAIN_TIME`], and some tries.
+pub const GROUP_STOP_TIME: Duration = Duration::from_secs(5);
 /// Default of `groups.expire`: a group without members is forgotten after this time (DESIGN.md contract 3).
 pub const GROUP_EXPIRY: Duration = Duration::from_hours(7 * 24);
 /// Between two looks for groups that expire. Those that have members are noted as used by each, so that a crash makes a group

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use sockeye_event::binary;
 use sockeye_group::{DeadLetter as Letter, Mark, Ticket};
+use sockeye_limits as limits;
 use sockeye_log::{
     AppendError, GroupError, GroupMark, GroupPositions, Log, NewRecord, Position, ReadError, Retention, Topic,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::catch_up;
@@ -39,9 +40,26 @@ struct Done(Arc<Owner>);
 
 // ----------------------------------------------------------------------------------------------
 
-/// Serves a group until nobody is a member and everything is durable, or there is nothing left to serve.
+/// Serves a group until nobody is a member and everything is durable, or there is nothing left to serve. A server that stops
+/// does not wait for ever for a store that does not answer.
 pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationToken) {
     let done = Done(Arc::clone(&owner));
+    let patience = async {
+        stop.cancelled().await;
+        sleep(limits::GROUP_STOP_TIME).await;
+    };
+    tokio::select! {
+        biased;
+        () = serve(&owner, &storage, &stop) => {}
+        () = patience => tracing::warn!(
+            group = %owner.id().group,
+            "the server stops, and what a group has receipted last could not be stored: it is delivered again"
+        ),
+    }
+    drop(done);
+}
+
+async fn serve(owner: &Arc<Owner>, storage: &Storage, stop: &CancellationToken) {
     let mut storing: Under<Stored> = None;
     let mut burying: Under<(Ticket, bool)> = None;
     let mut dead = std::collections::VecDeque::new();
@@ -52,13 +70,13 @@ pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationT
             break;
         }
         if let Some(mark) = work.mark.take() {
-            storing = Some(Box::pin(store(storage.clone(), Arc::clone(&owner), mark, work.trimmed)));
+            storing = Some(Box::pin(store(storage.clone(), Arc::clone(owner), mark, work.trimmed)));
         }
         dead.append(&mut work.dead);
         if burying.is_none()
             && let Some(letter) = dead.pop_front()
         {
-            burying = Some(Box::pin(bury(storage.clone(), Arc::clone(&owner), letter)));
+            burying = Some(Box::pin(bury(storage.clone(), Arc::clone(owner), letter)));
         }
         // The wheel of a server that stops has stopped.
         let retry = owner.deadline().filter(|_| stop.is_cancelled());
@@ -66,15 +84,15 @@ pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationT
             biased;
             Stored { position, result } = under(&mut storing) => {
                 storing = None;
-                stored(&owner, position, result);
+                stored(owner, position, result);
             }
             (ticket, stored) = under(&mut burying) => {
                 burying = None;
                 owner.dead_lettered(ticket, stored);
             }
             () = owner.work.notified() => {}
-            read = read(&owner, &mut ticket) => if let Err(error) = read {
-                unreadable(&owner, &error);
+            read = read(owner, &mut ticket) => if let Err(error) = read {
+                unreadable(owner, &error);
             },
             () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => owner.tick(),
         }
@@ -83,7 +101,6 @@ pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationT
     if let Some(storing) = storing {
         storing.await;
     }
-    drop(done);
 }
 
 async fn under<T>(future: &mut Under<T>) -> T {

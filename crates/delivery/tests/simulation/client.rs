@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::dialect::{Form, Plain};
-use crate::expected::{Expected, Pick};
+use crate::expected::Expected;
+use crate::pick::Pick;
 use crate::pipe::pipe;
 use crate::visit::{Habit, Turn, Visit};
 use crate::world::World;

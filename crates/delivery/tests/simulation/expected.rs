@@ -4,21 +4,12 @@ use std::collections::BTreeSet;
 use std::str;
 use std::time::Duration;
 
-use sockeye_delivery::Selection;
 use sockeye_log::{Position, Topic};
 use tokio::time::Instant;
 
 use crate::dialect::Form;
-use crate::log::{CHANNELS, DEVICES, Facts, State, Stored, TYPES};
-use sockeye_seeds::Random;
-
-/// Which events a client wants.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pick {
-    channel: Option<&'static str>,
-    device: Option<&'static str>,
-    ty: Option<&'static str>,
-}
+use crate::log::{State, Stored};
+use crate::pick::Pick;
 
 /// The events of one connection.
 pub(crate) struct Expected {
@@ -40,35 +31,6 @@ pub(crate) struct Expected {
 const RECOVERED: Duration = Duration::from_secs(6);
 
 // ----------------------------------------------------------------------------------------------
-
-impl Pick {
-    pub(crate) fn any(random: &mut Random) -> Self {
-        // Clients have to meet in lanes.
-        if random.percent(50) {
-            return Self::default();
-        }
-        Self {
-            channel: random.percent(30).then(|| random.pick(&CHANNELS)),
-            device: random.percent(30).then(|| random.pick(&DEVICES)),
-            ty: random.percent(20).then(|| random.pick(&TYPES)),
-        }
-    }
-
-    pub(crate) fn selection(self) -> Selection {
-        Selection {
-            channel: self.channel.map(Into::into),
-            device: self.device.map(Into::into),
-            ty: self.ty.map(Into::into),
-        }
-    }
-
-    fn wants(self, stored: &Stored) -> bool {
-        let is = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
-        stored.facts.is_some_and(|Facts { channel, device, ty }| {
-            is(self.channel, channel) && is(self.device, device) && is(self.ty, ty)
-        })
-    }
-}
 
 impl Expected {
     pub(crate) fn new(

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) reads: u64,
     /// Bytes of the largest of them.
     pub(crate) largest: usize,
+    /// What was appended to other topics, in order.
+    pub(crate) appended: Vec<(Topic, NewRecord)>,
     /// Whether an answer may take its time.
     pub(crate) hesitates: bool,
     random: Random,
@@ -109,6 +111,7 @@ impl SimLog {
             given: 0,
             reads: 0,
             largest: 0,
+            appended: Vec::new(),
             hesitates: true,
             random: random.split(),
         };
@@ -203,7 +206,8 @@ impl State {
         let offset = partition.end + gap;
         let payload = Bytes::from(format!("{incarnation}:{number}:{offset}:{}", "x".repeat(size)));
         let (headers, payload) = if is_event {
-            binary::encode(&event(facts, payload))
+            let id = format!("{number}:{offset}");
+            binary::encode(&event(&id, facts, payload))
         } else {
             (Headers::default(), Some(payload))
         };
@@ -375,9 +379,9 @@ impl History {
     }
 }
 
-fn event(facts: Facts, payload: Bytes) -> Event {
+fn event(id: &str, facts: Facts, payload: Bytes) -> Event {
     Event {
-        id: "1".into(),
+        id: id.into(),
         source: "simulation".into(),
         ty: facts.ty.into(),
         data_content_type: None,
@@ -414,14 +418,33 @@ impl Log for SimLog {
             None => Err(ReadError::NoTopic(topic.clone())),
         }
     }
-    async fn create_topic(&self, _: &Topic, _: Retention) -> Result<(), TopicError> {
-        unreachable!("delivery only reads")
+    async fn create_topic(&self, topic: &Topic, _: Retention) -> Result<(), TopicError> {
+        assert!(
+            !self.lock().topics.contains_key(topic),
+            "{topic} is not delivery's to make"
+        );
+        Ok(())
     }
     async fn delete_topic(&self, _: &Topic) -> Result<(), TopicError> {
         unreachable!("delivery only reads")
     }
-    async fn append(&self, _: &Topic, _: Vec<NewRecord>) -> Result<(), AppendError> {
-        unreachable!("delivery only reads")
+    /// Of dead letters. An answer may get lost.
+    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> Result<(), AppendError> {
+        let events = Topic::events_of(topic.application().clone());
+        assert_ne!(*topic, events, "delivery only reads events");
+        self.answer(&events).await;
+        let mut state = self.lock();
+        let (down, random) = (state.topics[&events].down, &mut state.random);
+        let (fails, is_lost) = (down || random.percent(5), random.percent(50));
+        if !fails || is_lost {
+            state
+                .appended
+                .extend(records.into_iter().map(|record| (topic.clone(), record)));
+        }
+        if fails {
+            return Err(Unavailable("down".to_owned()).into());
+        }
+        Ok(())
     }
     async fn position_at(&self, _: &Topic, _: Timestamp) -> Result<Position, ReadError> {
         unreachable!("delivery only reads")
