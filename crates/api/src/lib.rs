@@ -6,8 +6,7 @@
 //! | `applications.rs` | `/api/registry/v1alpha1/apps` |
 //! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
 //! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
-//! | `keys.rs` | `/api/tokens/v1alpha1` |
-//! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
+//! | `users.rs` | `/api/tokens/v1alpha1`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
 //! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
 //! | `list.rs` | lists, streamed |
@@ -25,7 +24,6 @@ mod devices;
 mod error;
 mod extract;
 mod groups;
-mod keys;
 mod list;
 mod members;
 mod selector;
@@ -34,7 +32,7 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, put};
+use axum::routing::{delete, get, put};
 use sockeye_access::{Access, AuthorizeError, Permission};
 use sockeye_log::{Log, Retention};
 use sockeye_registry::{Application, Registry};
@@ -119,8 +117,7 @@ pub fn router(state: Arc<Api>) -> Router {
     let devices = get(devices::list).post(devices::create);
     let device = get(devices::get).put(devices::update).delete(devices::delete);
     let members = get(members::get).put(members::put);
-    let keys = get(keys::list).post(keys::create);
-    let key = put(keys::update).delete(keys::delete);
+    let keys = get(users::keys).post(users::create_key);
     let group = get(groups::get).post(groups::create).delete(groups::delete);
     let letters = get(dead_letters::of_group).post(dead_letters::settle);
     Router::new()
@@ -142,9 +139,7 @@ pub fn router(state: Arc<Api>) -> Router {
             get(dead_letters::of_application),
         )
         .route("/api/tokens/v1alpha1", keys)
-        .route("/api/tokens/v1alpha1/{prefix}", key)
-        .route("/api/admin/v1alpha1/users", get(users::list))
-        .route("/api/admin/v1alpha1/users/{user}", put(users::update))
+        .route("/api/tokens/v1alpha1/{prefix}", delete(users::delete_key))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .with_state(state)
 }

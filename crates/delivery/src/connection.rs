@@ -149,7 +149,7 @@ where
                         self.unreadable(&error, position.as_ref());
                     }
                 },
-                turn = self.outlet.traffic(inbox) => {
+                turn = self.outlet.traffic(inbox, self.waiting.is_none()) => {
                     self.gathered = 0;
                     let turn = turn.inspect_err(|error| tracing::debug!(%error, "a connection broke off"));
                     let Ok(turn) = turn else {
@@ -310,7 +310,6 @@ where
         }
         match self.session.receive(message) {
             Verdict::Ignore => drop(self.counters.ignored.inc()),
-            Verdict::Taken => {}
             Verdict::Reply(text) => self.answer(frame::text(&text)),
             Verdict::Close(closing) => self.close(Cause::Message, &closing),
             Verdict::Ack(event) => self.acknowledge(|seat| seat.ack(&event)),
@@ -363,7 +362,7 @@ where
         };
         let gone = timeout_at(leave.patience.deadline(), async {
             self.outlet.shut().await?;
-            while leave.deaf && !self.outlet.traffic(Some(&mut self.inbox)).await?.traffic.ended {
+            while leave.deaf && !self.outlet.traffic(Some(&mut self.inbox), false).await?.traffic.ended {
                 self.inbox.clear();
             }
             io::Result::Ok(())

@@ -179,7 +179,7 @@ impl Delivery {
         core.clone()
     }
 
-    pub(crate) fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {

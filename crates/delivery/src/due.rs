@@ -99,7 +99,15 @@ impl Due {
             }
             let Some(wanted) = wanted else { continue };
             behind.advance(partition, offset + 1);
-            // A subscription that reads with others has seen what is before its start.
+            // It may have seen more than the others: what is before its start, and of other partitions what was given in part.
+            for partly in self
+                .reached
+                .partly
+                .iter()
+                .filter(|partly| partly.serial >= wanted.serial)
+            {
+                behind.advance(partly.partition, partly.offset + 1);
+            }
             for (partition, next) in wanted.start.iter().flat_map(|start| start.offsets()) {
                 behind.advance(*partition, *next);
             }

@@ -130,12 +130,17 @@ impl<IO: Link> Outlet<IO> {
     }
 
     /// Writes and reads what can be, and waits until something could, or a lane has given the socket back, or there is a
-    /// command to carry out. Without an `inbox` nothing is read.
-    pub(crate) async fn traffic(&self, mut inbox: Option<&mut BytesMut>) -> io::Result<Turn> {
-        std::future::poll_fn(|context| self.poll_traffic(context, inbox.as_deref_mut())).await
+    /// command to carry out, for one who `listens`. Without an `inbox` nothing is read.
+    pub(crate) async fn traffic(&self, mut inbox: Option<&mut BytesMut>, listens: bool) -> io::Result<Turn> {
+        std::future::poll_fn(|context| self.poll_traffic(context, inbox.as_deref_mut(), listens)).await
     }
 
-    fn poll_traffic(&self, context: &mut Context<'_>, inbox: Option<&mut BytesMut>) -> Poll<io::Result<Turn>> {
+    fn poll_traffic(
+        &self,
+        context: &mut Context<'_>,
+        inbox: Option<&mut BytesMut>,
+        listens: bool,
+    ) -> Poll<io::Result<Turn>> {
         let mut shared = self.lock();
         if !shared.handed.is_empty() {
             let handed = std::mem::take(&mut shared.handed);
@@ -150,7 +155,7 @@ impl<IO: Link> Outlet<IO> {
                 handed,
             }));
         }
-        if !shared.commands.is_empty() && shared.socket.has_room() {
+        if listens && !shared.commands.is_empty() && shared.socket.has_room() {
             return Poll::Ready(Ok(Turn::default()));
         }
         shared.take_mail(&self.counters);

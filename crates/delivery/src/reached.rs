@@ -8,7 +8,8 @@ use sockeye_log::Position;
 pub(crate) struct Reached {
     /// Everything before it was given, or is not wanted.
     pub(crate) position: Position,
-    /// At most one event of each partition: read again, partitions may be mixed in another order.
+    /// Mostly one. Read again, partitions may be mixed in another order, and what comes before it may be wanted by a subscription
+    /// that came later.
     pub(crate) partly: Vec<Partly>,
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct Partly {
 impl Reached {
     /// The event at this place was given to this subscription and to those before it.
     pub(crate) fn give(&mut self, partition: u32, offset: u64, serial: u32) {
-        self.partly.retain(|partly| partly.partition != partition);
+        self.partly.retain(|partly| !partly.is_at(partition, offset));
         self.partly.push(Partly {
             partition,
             offset,
@@ -36,15 +37,15 @@ impl Reached {
 
     /// The event at this place was given to all who want it.
     pub(crate) fn pass(&mut self, partition: u32, offset: u64) {
-        self.partly.retain(|partly| partly.partition != partition);
+        self.partly
+            .retain(|partly| partly.partition != partition || partly.offset > offset);
         self.position.advance(partition, offset + 1);
     }
 
     /// The last subscription that was given the event at this place.
     pub(crate) fn given(&self, partition: u32, offset: u64) -> Option<u32> {
         let mut partly = self.partly.iter();
-        let partly = partly.find(|partly| (partly.partition, partly.offset) == (partition, offset))?;
-        Some(partly.serial)
+        Some(partly.find(|partly| partly.is_at(partition, offset))?.serial)
     }
 
     /// Everything before this position was given.
@@ -54,6 +55,12 @@ impl Reached {
         }
         self.partly
             .retain(|partly| partly.offset >= position.offset(partly.partition));
+    }
+}
+
+impl Partly {
+    fn is_at(&self, partition: u32, offset: u64) -> bool {
+        (self.partition, self.offset) == (partition, offset)
     }
 }
 
@@ -70,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// An event that was given in part stays so while those of other partitions pass.
+    /// An event that was given in part stays so while others pass.
     #[test]
     fn each_partition_may_have_an_event_in_part() {
         let position = |offsets: &[(u32, u64)]| Position::new(Incarnation(1), offsets.iter().copied());
@@ -82,6 +89,8 @@ mod tests {
         assert_eq!(reached.position, position(&[(0, 5), (1, 4)]));
         assert_eq!((reached.given(0, 5), reached.given(1, 4)), (Some(7), Some(1)));
         assert_eq!((reached.given(0, 4), reached.given(1, 5)), (None, None));
+        reached.pass(0, 4);
+        assert_eq!(reached.given(0, 5), Some(7), "what was not wanted comes before it");
         reached.pass(0, 5);
         assert_eq!((reached.given(0, 5), reached.given(1, 4)), (None, Some(1)));
         reached.move_to(&position(&[(0, 9), (1, 4)]));

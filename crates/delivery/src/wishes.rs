@@ -161,3 +161,74 @@ impl Wishes {
         self.all.into_iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use sockeye_event::Event;
+    use sockeye_log::Incarnation;
+
+    use super::*;
+    use crate::segment;
+
+    struct Nothing;
+
+    impl Encoder for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn encode(&self, _: &Event, _: &Position, _: &mut BytesMut) {}
+    }
+
+    fn entry(device: usize, channel: usize, offset: u64) -> Entry {
+        let mut entry = segment::tests::entry(0, offset);
+        entry.event.subject = Some(channel.to_string().into());
+        entry.event.extensions = vec![("device".into(), device.to_string().as_str().into())];
+        entry
+    }
+
+    /// A wish for each pair of a device and a channel, or any of them; the fifth begins later.
+    fn wishes(count: usize, once: bool) -> Wishes {
+        let mut wishes = Wishes::new(once);
+        for number in 0..count {
+            let some = |part: usize| (part > 0).then(|| (part - 1).to_string().into());
+            let selection = Selection {
+                device: some(number % 4),
+                channel: some(number / 4 % 3),
+                ..Selection::default()
+            };
+            let encoder = Arc::new(Nothing);
+            let start = (number == 4).then(|| Position::new(Incarnation(1), [(0, 10)]));
+            wishes.add(SubscriptionId::FIRST, Arc::new(Wish { selection, encoder }), start);
+        }
+        wishes
+    }
+
+    /// Few are tried one by one, many are looked for: the answer is the same.
+    #[test]
+    fn who_is_looked_for_is_found() {
+        for count in [1, 2, FEW, FEW + 1, 24] {
+            let mut all = wishes(count, false);
+            let mut one = wishes(count, true);
+            for (device, channel, offset, given) in (0..3)
+                .flat_map(|device| (0..2).map(move |channel| (device, channel)))
+                .flat_map(|(device, channel)| [(device, channel, 9, None), (device, channel, 10, Some(4))])
+            {
+                let entry = entry(device, channel, offset);
+                let wants = |number: &u32| {
+                    let (of_device, of_channel) = (*number as usize % 4, *number as usize / 4 % 3);
+                    [0, device + 1].contains(&of_device)
+                        && [0, channel + 1].contains(&of_channel)
+                        && (*number != 4 || offset >= 10)
+                        && given.is_none_or(|given| *number > given)
+                };
+                let expected: Vec<_> = (0..count as u32).filter(wants).collect();
+                assert_eq!(all.wanting(&entry, given), expected);
+                let first = expected.get(..1).filter(|_| given.is_none()).unwrap_or_default();
+                assert_eq!(one.wanting(&entry, given), first, "{count}");
+            }
+            assert_eq!(all.index.is_some(), count > FEW);
+        }
+    }
+}

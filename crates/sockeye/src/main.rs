@@ -31,7 +31,6 @@ mod serve;
 mod socket;
 mod stream;
 mod trust;
-mod user;
 
 use std::process::ExitCode;
 

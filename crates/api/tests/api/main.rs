@@ -5,6 +5,5 @@
 mod dead_letters;
 mod documents;
 mod groups;
-mod keys;
 mod people;
 mod world;

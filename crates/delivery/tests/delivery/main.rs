@@ -10,6 +10,7 @@ mod positions;
 mod remote;
 mod replay;
 mod stream;
+mod subscriptions;
 mod tls;
 mod trouble;
 mod world;

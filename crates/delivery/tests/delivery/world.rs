@@ -248,6 +248,11 @@ impl Memory {
         self.state.lock().unwrap().trimmed = before;
     }
 
+    /// Records that were appended.
+    pub(crate) fn len(&self) -> u64 {
+        self.state.lock().unwrap().records.len() as u64
+    }
+
     pub(crate) fn given(&self) -> usize {
         self.state.lock().unwrap().given
     }

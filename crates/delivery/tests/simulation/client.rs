@@ -1,17 +1,18 @@
 //! A client that comes and goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sockeye_delivery::{End, Subscription};
+use sockeye_delivery::{Begin, End, Session, Subscription, SubscriptionId};
 use sockeye_log::{Position, Topic};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::dialect::{Form, Plain};
+use crate::dialect::{Form, Plain, Talk};
 use crate::expected::Expected;
 use crate::pick::Pick;
-use crate::pipe::pipe;
+use crate::pipe::{ServerEnd, pipe};
+use crate::subscribed::{Subscribed, TAGS};
 use crate::visit::{Habit, Turn, Visit};
 use crate::world::World;
 use sockeye_seeds::Random;
@@ -47,14 +48,19 @@ impl Client {
                 () = sleep(pause) => {}
             }
             if let Some(visit) = self.connect() {
-                let expected = visit.stay().await;
-                self.last = Some((expected.topic, expected.pick, expected.cursor.unwrap_or(expected.seen)));
+                let (visit, subscribed) = visit;
+                visit.stay().await;
+                // The server lets go of what it knows a little later.
+                let subscribed = std::mem::replace(&mut *subscribed.lock().unwrap(), Subscribed::new(None, false));
+                if let Some(expected) = subscribed.into_only() {
+                    self.last = Some((expected.topic, expected.pick, expected.cursor.unwrap_or(expected.seen)));
+                }
             }
         }
     }
 
     /// Connects, as a server lets it that asks the log first.
-    fn connect(&mut self) -> Option<Visit> {
+    fn connect(&mut self) -> Option<(Visit, Arc<Mutex<Subscribed>>)> {
         let random = &mut self.random;
         let again = self.last.take_if(|_| random.percent(70));
         let (topic, pick, mut from) = again.map_or_else(
@@ -73,7 +79,13 @@ impl Client {
             _ => (span.end.clone(), false),
         };
         let is_live = start == span.end;
-        let form = random.pick(&[Form::Plain, Form::Plain, Form::Cursor]);
+        let talks = random.percent(40);
+        let (once, first) = (talks && random.percent(30), !talks || random.percent(70));
+        let form = if talks {
+            Form::Tagged(random.between(0, TAGS.len() as u64 - 1) as u8)
+        } else {
+            random.pick(&[Form::Plain, Form::Plain, Form::Cursor])
+        };
         let (capacity, holds_back) = (
             random.pick(&[100, 300, 2000, 9000]),
             random.pick(&[0, 0, 0, 1, 50, 500]),
@@ -120,28 +132,64 @@ impl Client {
             what_is_left,
             until: None,
         };
+        let expected = Expected::new(topic, pick, form, start, is_live, what_is_left);
+        let first = (first && (is_live || !once)).then_some(subscription);
+        let subscribed = Subscribed::new(first.is_some().then_some(expected), once);
+        let subscribed = Arc::new(Mutex::new(subscribed));
+        let end = match (talks, once) {
+            (false, _) => self.serve(server_end, first, Plain(form)),
+            (true, false) => self.serve(server_end, first, self.talk::<false>(form, &subscribed)),
+            (true, true) => self.serve(server_end, first, self.talk::<true>(form, &subscribed)),
+        };
+        let visit = Visit::new(
+            self.number,
+            &self.world,
+            self.random.split(),
+            (client_end, tells),
+            end,
+            Arc::clone(&subscribed),
+            talks,
+            habit,
+            turn,
+            self.world.server().stop,
+        );
+        Some((visit, subscribed))
+    }
+
+    /// Lets the server have its end of a connection; whether it ended, and how, is told.
+    fn serve(
+        &self,
+        io: ServerEnd,
+        first: Option<Subscription>,
+        session: impl Session + 'static,
+    ) -> oneshot::Receiver<Option<End>> {
         let server = self.world.server();
-        let (tell, end) = oneshot::channel::<Option<End>>();
+        let (tell, end) = oneshot::channel();
+        let begin = first.map_or(Begin::Idle, Begin::from);
         let (delivery, kill) = (Arc::clone(&server.delivery), server.kill.clone());
         server.delivery.spawn(async move {
             let end = tokio::select! {
                 biased;
                 () = kill.cancelled() => None,
-                end = delivery.serve(server_end, subscription, Plain(form), false) => Some(end),
+                end = delivery.serve(io, begin, session, false) => Some(end),
             };
             let _ = tell.send(end);
         });
-        let expected = Expected::new(topic, pick, form, start, is_live, what_is_left);
-        Some(Visit::new(
-            self.number,
-            &self.world,
-            random.split(),
-            (client_end, tells),
-            end,
-            expected,
-            habit,
-            turn,
-            server.stop,
-        ))
+        end
+    }
+
+    fn talk<const ONCE: bool>(&self, form: Form, subscribed: &Arc<Mutex<Subscribed>>) -> Talk<ONCE> {
+        let first = if let Form::Tagged(tag) = form {
+            Some((tag, SubscriptionId::FIRST))
+        } else {
+            None
+        };
+        Talk {
+            form,
+            log: self.world.log.clone(),
+            subscribed: Arc::clone(subscribed),
+            ids: first.into_iter().collect(),
+            remote: None,
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Expected {
     pub(crate) is_live: bool,
     /// Partitions of which nothing was received yet, if what retention removed of them meanwhile is not missed.
     left: BTreeSet<u32>,
+    /// The same, if what was appended before its acknowledgement is not missed.
+    joined: BTreeSet<u32>,
     pub(crate) began: Instant,
 }
 
@@ -31,6 +33,15 @@ pub(crate) struct Expected {
 const RECOVERED: Duration = Duration::from_secs(6);
 
 // ----------------------------------------------------------------------------------------------
+
+/// Incarnation, partition and offset of an event.
+pub(crate) fn place_of(payload: &[u8]) -> (u64, u32, u64) {
+    let mut parts = payload
+        .splitn(4, |byte| *byte == b':')
+        .map(|part| str::from_utf8(part).unwrap());
+    let mut number = || parts.next().unwrap().parse::<u64>().unwrap();
+    (number(), number() as u32, number())
+}
 
 impl Expected {
     pub(crate) fn new(
@@ -44,6 +55,7 @@ impl Expected {
         let partitions = start.offsets().iter().map(|(partition, _)| *partition);
         Self {
             left: partitions.filter(|_| what_is_left).collect(),
+            joined: BTreeSet::new(),
             topic,
             pick,
             form,
@@ -54,21 +66,32 @@ impl Expected {
         }
     }
 
+    /// The subscription is acknowledged: from now on nothing of it is missed. One that is live may have begun a little later
+    /// than where it was asked for.
+    pub(crate) fn acknowledged(&mut self, log: &State) {
+        self.began = Instant::now();
+        if self.is_live {
+            let partitions = log.histories[&self.seen.incarnation().0].partitions.len();
+            self.joined = (0..partitions as u32).collect();
+        }
+    }
+
+    /// Whether a record that has not come is missed, of a subscription that shares its events with others of its connection.
+    pub(crate) fn must_have(&self, partition: u32, record: &Stored) -> bool {
+        self.pick.wants(record) && record.offset >= self.seen.offset(partition) && record.at > self.began
+    }
+
     /// Takes an event that was received: it has to be the next one of its partition. `prompt`: the client has always read
     /// at once, and so has to have it within so much time.
     pub(crate) fn receive(&mut self, log: &State, payload: &[u8], prompt: Option<Duration>) {
         let (cursor, payload) = match self.form {
             Form::Plain => (None, payload),
-            Form::Cursor => {
+            Form::Cursor | Form::Tagged(_) => {
                 let end = payload.iter().position(|byte| *byte == b'!').expect("a cursor");
                 (Some(&payload[..end]), &payload[end + 1..])
             }
         };
-        let mut parts = payload
-            .splitn(4, |byte| *byte == b':')
-            .map(|part| str::from_utf8(part).unwrap());
-        let mut number = || parts.next().unwrap().parse::<u64>().unwrap();
-        let (incarnation, partition, offset) = (number(), number() as u32, number());
+        let (incarnation, partition, offset) = place_of(payload);
         assert_eq!(incarnation, self.seen.incarnation().0, "an event of another log");
         let next = self.seen.offset(partition);
         assert!(offset >= next, "{partition}:{offset} again, or late: {next} is next");
@@ -87,6 +110,7 @@ impl Expected {
         assert_eq!(due.payload.as_deref(), Some(payload), "it is as it was appended");
         self.seen.advance(partition, offset + 1);
         self.left.remove(&partition);
+        self.joined.remove(&partition);
         if let Some(cursor) = cursor {
             self.cursor = Some(self.check_cursor(log, cursor));
         }
@@ -102,9 +126,12 @@ impl Expected {
         }
     }
 
-    /// Whether the record was removed, maybe before reading began.
+    /// Whether the record was removed, or appended, maybe before reading began.
     fn may_lack(&self, log: &State, partition: u32, record: &Stored) -> bool {
         let history = &log.histories[&self.seen.incarnation().0];
+        if self.joined.contains(&partition) && record.at <= self.began {
+            return true;
+        }
         self.left.contains(&partition) && record.offset < history.partitions[partition as usize].trimmed
     }
 

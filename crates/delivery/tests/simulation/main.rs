@@ -13,6 +13,7 @@ mod frame;
 mod log;
 mod pick;
 mod pipe;
+mod subscribed;
 mod visit;
 mod world;
 
@@ -31,7 +32,15 @@ fn clients_get_what_the_log_holds() {
         return;
     };
     let causes = [
-        "client", "lost", "dead", "stalled", "trimmed", "gone", "outage", "stopping",
+        "client",
+        "lost",
+        "dead",
+        "stalled",
+        "trimmed",
+        "gone",
+        "outage",
+        "stopping",
+        "unauthorized",
     ];
     let missing: Vec<_> = causes.iter().filter(|cause| !sum.ends.contains_key(**cause)).collect();
     assert!(missing.is_empty(), "never happened: {missing:?}");

@@ -1,7 +1,7 @@
 //! One connection, as its client lives it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::expected::Expected;
 use crate::frame::take_frame;
 use crate::pipe::ClientEnd;
+use crate::subscribed::Subscribed;
 use crate::world::World;
 use sockeye_seeds::Random;
 
@@ -53,7 +53,9 @@ pub(crate) struct Visit {
     /// The client's machine is gone.
     is_gone: bool,
     end: oneshot::Receiver<Option<End>>,
-    expected: Expected,
+    subscribed: Arc<Mutex<Subscribed>>,
+    /// When it may ask for something, if it talks.
+    talks: Option<Instant>,
     habit: Habit,
     turn: Option<(Instant, Turn)>,
     server_stops: CancellationToken,
@@ -77,6 +79,9 @@ struct Gaps {
     longest: Duration,
 }
 
+/// Bytes of a message that are told to people who look for the reason of a failure.
+const TOLD: usize = 40;
+
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
@@ -92,7 +97,8 @@ impl Visit {
         random: Random,
         (io, tells): (ClientEnd, bool),
         end: oneshot::Receiver<Option<End>>,
-        expected: Expected,
+        subscribed: Arc<Mutex<Subscribed>>,
+        talks: bool,
         habit: Habit,
         turn: Option<(Instant, Turn)>,
         server_stops: CancellationToken,
@@ -106,7 +112,8 @@ impl Visit {
             tells,
             is_gone: false,
             end,
-            expected,
+            subscribed,
+            talks: talks.then(Instant::now),
             habit,
             turn,
             server_stops,
@@ -123,17 +130,21 @@ impl Visit {
     }
 
     /// Stays until the end of the connection, and checks everything that comes.
-    pub(crate) async fn stay(mut self) -> Expected {
+    pub(crate) async fn stay(mut self) {
         let (finish, settled) = (self.world.finish.clone(), self.world.settled.clone());
         let mut checked = false;
         loop {
             let turn_at = self.turn.map(|(at, _)| at);
+            let talk_at = self
+                .talks
+                .filter(|_| !self.said_close && !self.shut && self.closed.is_none());
             tokio::select! {
                 biased;
                 () = settled.cancelled(), if !checked => {
                     checked = true;
                     self.check_complete();
                 }
+                () = finish.cancelled(), if self.talks.is_some() => self.talks = None,
                 () = finish.cancelled(), if self.habit != Habit::Prompt || self.turn.is_some() => {
                     self.prompt &= self.habit == Habit::Prompt;
                     self.habit = Habit::Prompt;
@@ -153,6 +164,16 @@ impl Visit {
                         }
                         Turn::Freeze { is_gone } => return self.freeze(is_gone).await,
                         Turn::Vanish => return self.vanish().await,
+                    }
+                }
+                () = sleep_until(talk_at.unwrap_or_else(Instant::now)), if talk_at.is_some() => {
+                    let most = self.random.pick(&[5, 100, 3_000]);
+                    let pause = Duration::from_millis(self.random.between(0, most));
+                    self.talks = Some(Instant::now() + pause);
+                    let world = Arc::clone(&self.world);
+                    let asks = self.subscribed.lock().unwrap().ask(&world, &mut self.random);
+                    if asks {
+                        self.send(TEXT, b"?");
                     }
                 }
                 () = self.io.readable() => {
@@ -199,9 +220,18 @@ impl Visit {
             .tally(|tally| tally.digest(&[self.number, now, u64::from(first), payload.len() as u64]));
         match first {
             TEXT => {
+                let text = String::from_utf8_lossy(&payload[..payload.len().min(TOLD)]);
+                self.world.note(&(self.number, text));
                 let prompt = self.prompt.then(|| self.world.prompt());
-                self.expected.receive(&self.world.log.lock(), payload, prompt);
-                self.world.tally(|tally| tally.events += 1);
+                let count = {
+                    let mut subscribed = self.subscribed();
+                    subscribed.receive(&self.world.log.lock(), payload, prompt);
+                    subscribed.count()
+                };
+                self.world.tally(|tally| {
+                    tally.events += 1;
+                    tally.beside_others += u64::from(count > 1);
+                });
             }
             PING if self.habit != Habit::Mute && !self.said_close => self.send(PONG, payload),
             PING => {}
@@ -235,19 +265,20 @@ impl Visit {
     fn check_complete(&self) {
         let log = self.world.log.lock();
         if self.closed.is_none() && !self.said_close && !self.shut {
+            let subscribed = self.subscribed();
             assert!(
-                !self.expected.is_gone(&log),
+                !subscribed.any(|expected| expected.is_gone(&log)),
                 "client {}: was not told that the log is gone",
                 self.number
             );
-            self.expected.check_complete(&log);
+            subscribed.check_complete(&log);
             assert!(self.inbox.is_empty(), "a frame was begun and not ended");
             self.world.tally(|tally| tally.complete += 1);
         }
     }
 
     /// Neither reads nor writes, and is closed for that.
-    async fn freeze(mut self, is_gone: bool) -> Expected {
+    async fn freeze(mut self, is_gone: bool) {
         self.is_gone = is_gone;
         if is_gone {
             self.io.lose();
@@ -259,10 +290,9 @@ impl Visit {
             .expect("who does not read is closed")
             .expect("no task of the server panics");
         self.ended(end);
-        self.expected
     }
 
-    async fn vanish(self) -> Expected {
+    async fn vanish(self) {
         drop(self.io);
         let end = timeout(Duration::from_secs(1), self.end).await;
         let end = end
@@ -272,11 +302,10 @@ impl Visit {
             self.world
                 .tally(|tally| *tally.ends.entry(cause.as_str()).or_default() += 1);
         }
-        self.expected
     }
 
     /// The server has ended the connection.
-    async fn part(mut self) -> Expected {
+    async fn part(mut self) {
         // It may wait for the end of a client that sends on.
         self.io.shut();
         let end = timeout(2 * limits::WS_CLOSE_TIMEOUT, &mut self.end).await;
@@ -308,16 +337,19 @@ impl Visit {
                 self.number
             );
         }
-        self.expected
+    }
+
+    fn subscribed(&self) -> MutexGuard<'_, Subscribed> {
+        self.subscribed.lock().unwrap()
     }
 
     /// Whether the cause of the end is a good one.
     fn ended(&self, end: Option<End>) {
-        self.world.note(&(self.number, end, self.expected.seen.to_string()));
+        self.world.note(&(self.number, end));
         let Some(end) = end else { return };
         self.world
             .tally(|tally| *tally.ends.entry(end.cause.as_str()).or_default() += 1);
-        let log = self.world.log.lock();
+        let (subscribed, log) = (self.subscribed(), self.world.log.lock());
         let good = match end.cause {
             Cause::Client => self.said_close,
             Cause::Lost => self.shut,
@@ -335,17 +367,13 @@ impl Visit {
                 let handed_on = !self.tells && self.io.longest_refusal() >= limits::WS_STALL;
                 !self.steady && (taken || handed_on)
             }
-            Cause::Protocol
-            | Cause::Message
-            | Cause::Complete
-            | Cause::Unauthorized
-            | Cause::NoReceipt
-            | Cause::Group => false,
-            Cause::Trimmed => self.expected.may_be_trimmed(&log, self.prompt),
-            Cause::Gone => self.expected.is_gone(&log),
-            Cause::Outage => {
-                log.topics[&self.expected.topic].longest_outage() + limits::LOG_RETRY_MOST >= limits::LOG_OUTAGE
-            }
+            Cause::Protocol | Cause::Message | Cause::Complete | Cause::NoReceipt | Cause::Group => false,
+            Cause::Unauthorized => subscribed.expires(),
+            Cause::Trimmed => subscribed.any(|expected| expected.may_be_trimmed(&log, self.prompt)),
+            Cause::Gone => subscribed.any(|expected| expected.is_gone(&log)),
+            Cause::Outage => subscribed.any(|expected| {
+                log.topics[&expected.topic].longest_outage() + limits::LOG_RETRY_MOST >= limits::LOG_OUTAGE
+            }),
             Cause::Stopping => self.server_stops.is_cancelled(),
         };
         assert!(good, "client {}: {end:?} for no reason", self.number);

@@ -46,6 +46,8 @@ pub(crate) struct Server {
 pub(crate) struct Tally {
     pub(crate) connections: u64,
     pub(crate) events: u64,
+    /// Those of connections with several subscriptions.
+    pub(crate) beside_others: u64,
     /// Connections that were checked to the last event.
     pub(crate) complete: u64,
     /// How connections ended, by their causes.
@@ -282,6 +284,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.connections += other.connections;
         self.events += other.events;
+        self.beside_others += other.beside_others;
         self.complete += other.complete;
         for (cause, count) in other.ends {
             *self.ends.entry(cause).or_default() += count;

@@ -1,0 +1,223 @@
+//! What a client has to see that has several subscriptions, which come and go.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::dialect::{Form, Request};
+use crate::expected::{Expected, place_of};
+use crate::log::State;
+use crate::pick::Pick;
+use crate::world::World;
+use sockeye_seeds::Random;
+
+/// Names of subscriptions, in front of their events.
+pub(crate) const TAGS: [&str; 16] = [
+    "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "aa", "ab", "ac", "ad", "ae", "af",
+];
+
+/// The subscriptions of one connection.
+pub(crate) struct Subscribed {
+    /// Said by the client, and not yet taken by the server.
+    pub(crate) asked: VecDeque<Request>,
+    /// By tag; the first of a connection that does not talk is `ONLY`.
+    all: BTreeMap<u8, One>,
+    /// An event comes once for all of them.
+    once: bool,
+    /// The last event of each partition that live subscriptions were given, by incarnation and partition.
+    last: BTreeMap<(u64, u32), u64>,
+    expires: bool,
+}
+
+struct One {
+    expected: Expected,
+    /// The client knows that it has it.
+    is_acknowledged: bool,
+    /// The client has said that it does not want it any more.
+    is_leaving: bool,
+}
+
+/// The subscription of a connection that has no other.
+const ONLY: u8 = u8::MAX;
+
+// ----------------------------------------------------------------------------------------------
+
+impl Subscribed {
+    pub(crate) fn new(first: Option<Expected>, once: bool) -> Self {
+        let mut subscribed = Self {
+            asked: VecDeque::new(),
+            all: BTreeMap::new(),
+            once,
+            last: BTreeMap::new(),
+            expires: false,
+        };
+        if let Some(expected) = first {
+            let tag = if let Form::Tagged(tag) = expected.form {
+                tag
+            } else {
+                ONLY
+            };
+            subscribed.begin(tag, expected);
+            subscribed.all.get_mut(&tag).unwrap().is_acknowledged = true;
+        }
+        subscribed
+    }
+
+    /// The server has taken a request.
+    pub(crate) fn begin(&mut self, tag: u8, expected: Expected) {
+        let one = One {
+            expected,
+            is_acknowledged: false,
+            is_leaving: false,
+        };
+        assert!(self.all.insert(tag, one).is_none());
+    }
+
+    /// The subscription with which the connection began, if it has no other.
+    pub(crate) fn into_only(mut self) -> Option<Expected> {
+        Some(self.all.remove(&ONLY)?.expected)
+    }
+
+    /// Something that the client says next, if it has a wish.
+    pub(crate) fn ask(&mut self, world: &World, random: &mut Random) -> bool {
+        let tags = TAGS.len() as u64 - 1;
+        let tag = random.between(0, tags) as u8;
+        let is_asked = |asked: &Request| match asked {
+            Request::Subscribe { tag: other, .. } | Request::Unsubscribe(other) => *other == tag,
+            Request::Tell | Request::Expire(_) => false,
+        };
+        let request = match (random.between(0, 99), self.all.get_mut(&tag)) {
+            _ if self.asked.iter().any(is_asked) => return false,
+            (0..3, _) => Request::Tell,
+            (3..4, _) if random.percent(30) => {
+                self.expires = true;
+                Request::Expire(Duration::from_millis(random.between(0, 8_000)))
+            }
+            (_, None) => {
+                let topic = random.between(0, world.topics.len() as u64 - 1) as usize;
+                Request::Subscribe {
+                    tag,
+                    topic: world.topics[topic].clone(),
+                    pick: Pick::any(random),
+                    // Those that read apart are apart: an event comes again.
+                    from: (!self.once && random.percent(30)).then(|| random.pick(&[0, 0, 50, 90, 100])),
+                }
+            }
+            (_, Some(one)) if one.is_acknowledged && !one.is_leaving && random.percent(60) => {
+                one.is_leaving = true;
+                Request::Unsubscribe(tag)
+            }
+            _ => return false,
+        };
+        self.asked.push_back(request);
+        true
+    }
+
+    /// Takes a text message.
+    pub(crate) fn receive(&mut self, log: &State, payload: &[u8], prompt: Option<Duration>) {
+        if let Some(only) = self.all.get_mut(&ONLY) {
+            return only.expected.receive(log, payload, prompt);
+        }
+        let number = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+        match payload {
+            b"hello" => {}
+            [b'0', ..] => assert!(payload.len() == 2, "refused"),
+            [b'+', tag @ ..] => {
+                let one = self.all.get_mut(&number(tag)).expect("it was asked for");
+                assert!(!std::mem::replace(&mut one.is_acknowledged, true));
+                one.expected.acknowledged(log);
+            }
+            [b'=', tag @ ..] => {
+                let one = self.all.get_mut(&number(tag)).expect("it is there");
+                assert!(std::mem::replace(&mut one.is_leaving, false));
+            }
+            [b'-', tag @ ..] => {
+                let one = self.all.remove(&number(tag)).expect("it was there");
+                assert!(one.is_leaving);
+            }
+            [b'a', tag, rest @ ..] => self.event(log, number(&[*tag]), rest, prompt),
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
+    }
+
+    fn event(&mut self, log: &State, tag: u8, rest: &[u8], prompt: Option<Duration>) {
+        let event = &rest[rest.iter().position(|byte| *byte == b'!').expect("a cursor") + 1..];
+        let (incarnation, partition, offset) = place_of(event);
+        let one = self.all.get_mut(&tag);
+        let one = one.expect("nothing comes behind the acknowledgement of the end");
+        assert!(one.is_acknowledged, "the acknowledgement comes first");
+        if one.expected.is_live {
+            let last = self.last.insert((incarnation, partition), offset);
+            assert!(
+                last.is_none_or(|last| if self.once { last < offset } else { last <= offset }),
+                "{tag}: {partition}:{offset} behind {last:?}: out of order, or again"
+            );
+            if self.once {
+                return self.event_of_any(log, tag, event, last);
+            }
+        }
+        one.expected.receive(log, rest, prompt);
+    }
+
+    /// An event that comes once for all subscriptions: those of its partition that come between the one before and this one
+    /// are wanted by none.
+    fn event_of_any(&mut self, log: &State, tag: u8, event: &[u8], last: Option<u64>) {
+        let (incarnation, partition, offset) = place_of(event);
+        let records = &log.histories[&incarnation].partitions[partition as usize].records;
+        let this = records
+            .iter()
+            .find(|record| record.offset == offset)
+            .expect("it was appended");
+        assert!(self.all[&tag].expected.pick.wants(this), "it is wanted");
+        assert_eq!(this.payload.as_deref(), Some(event), "it is as it was appended");
+        let between = |record: u64| last.is_none_or(|last| record > last) && record < offset;
+        self.check_between(log, incarnation, partition, between);
+    }
+
+    fn check_between(&self, log: &State, incarnation: u64, partition: u32, between: impl Fn(u64) -> bool) {
+        let records = &log.histories[&incarnation].partitions[partition as usize].records;
+        for one in self.all.values().filter(|one| one.is_acknowledged && !one.is_leaving) {
+            let expected = &one.expected;
+            if expected.seen.incarnation().0 != incarnation {
+                continue;
+            }
+            let missed = records
+                .iter()
+                .find(|record| between(record.offset) && expected.must_have(partition, record));
+            if let Some(missed) = missed {
+                panic!("{partition}:{} is missed", missed.offset);
+            }
+        }
+    }
+
+    /// Nothing is missed, and everything that was asked for was answered.
+    pub(crate) fn check_complete(&self, log: &State) {
+        assert!(self.asked.is_empty(), "every message was taken");
+        for one in self.all.values() {
+            assert!(one.is_acknowledged && !one.is_leaving, "every request was answered");
+            if !self.once {
+                one.expected.check_complete(log);
+                continue;
+            }
+            let incarnation = one.expected.seen.incarnation().0;
+            for partition in 0..log.histories[&incarnation].partitions.len() as u32 {
+                let last = self.last.get(&(incarnation, partition));
+                let behind = |record: u64| last.is_none_or(|last| record > *last);
+                self.check_between(log, incarnation, partition, behind);
+            }
+        }
+    }
+
+    /// Whether one of the subscriptions is like this.
+    pub(crate) fn any(&self, is: impl Fn(&Expected) -> bool) -> bool {
+        self.all.values().any(|one| is(&one.expected))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether the client has asked to be closed.
+    pub(crate) fn expires(&self) -> bool {
+        self.expires
+    }
+}
