@@ -5,16 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use moka::sync::Cache;
 use sockeye_limits as limits;
-use sockeye_registry::{Application, Registry, Unavailable, User, WriteError};
+use sockeye_registry::{Application, Change, Registry, Unavailable, User, WriteError};
+use tokio::sync::broadcast;
 
 use crate::caller::{Caller, Permission, Proof};
 use crate::oidc::{Claims, Oidc, VerifyError};
-use crate::{Credentials, ProviderUnavailable, Secret, TokenError, key};
+use crate::rights::Rights;
+use crate::{Credentials, ProviderUnavailable, Right, Secret, TokenError, key};
 
 /// Tells who a user is and what the user may do. Asks the registry each time, so that a right that ends has ended.
 pub struct Access {
-    pub(crate) registry: Arc<dyn Registry>,
+    registry: Arc<dyn Registry>,
     oidc: Option<Oidc>,
+    rights: Arc<Rights>,
     /// Keys whose use was noted a moment ago.
     noted: Cache<String, ()>,
 }
@@ -70,6 +73,7 @@ impl Access {
     /// Access by what is in the registry.
     pub fn new(registry: Arc<dyn Registry>) -> Self {
         Self {
+            rights: Rights::new(Arc::clone(&registry)),
             registry,
             oidc: None,
             noted: Cache::builder()
@@ -172,6 +176,22 @@ impl Access {
         if let Err(error) = self.registry.note_key_used(prefix, now).await {
             tracing::debug!(%error, "the use of a key could not be noted");
         }
+    }
+
+    /// What will have changed since now. Who holds a right asks before it looks whether there is one, and looks again if something
+    /// has changed when it is held: so that nothing ends a right between the two.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.registry.changes()
+    }
+
+    /// Holds the right to read an application for as long as somebody does; whoever runs [`Access::watch`] ends it.
+    pub fn hold(&self, caller: Caller, application: &Application) -> Right {
+        self.rights.hold(caller, application)
+    }
+
+    /// Ends rights that are held when they have ended, until the registry has stopped.
+    pub async fn watch(&self) {
+        self.rights.watch().await;
     }
 
     /// The application, if the caller may do this with it.

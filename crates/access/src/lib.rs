@@ -8,6 +8,7 @@
 //! | `oidc.rs` | [`Oidc`]: tokens of providers |
 //! | `access.rs` | [`Access`]: who a user is, by what is shown |
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
+//! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
 //! | `login.rs` | [`DeviceLogin`]: how a device says who it is |
 //! | `device.rs` | [`Devices`]: whether it is that device, and whom it may publish as |
 //! | `directory.rs` | applications and devices as remembered, current with every change |
@@ -22,6 +23,7 @@ pub mod key;
 mod login;
 pub mod oidc;
 mod password;
+mod rights;
 mod secret;
 
 pub use access::{Access, AuthenticateError, AuthorizeError};
@@ -31,4 +33,5 @@ pub use device::{DeviceError, Devices, Identity, Publisher};
 pub use login::{DeviceLogin, LoginError};
 pub use oidc::{Oidc, ProviderUnavailable, TokenError, is_user_name};
 pub use password::{PasswordError, check_password};
+pub use rights::{Ended, Right};
 pub use secret::Secret;

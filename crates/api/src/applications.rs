@@ -23,6 +23,7 @@ pub(crate) async fn create(
     login: Login,
     Document(mut application): Document<Application>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
+    login.unlimited()?;
     let name = application.metadata.name.clone();
     name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
     no_application_in(&application)?;

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sockeye_access::{AuthenticateError, Caller, Credentials, CredentialsError};
+use sockeye_access::{AuthenticateError, Caller, Credentials, CredentialsError, Proof};
 use sockeye_limits as limits;
 use sockeye_registry::{Metadata, Preconditions};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ pub(crate) struct Login {
     pub(crate) caller: Caller,
     /// The user's name.
     pub(crate) name: String,
-    /// May do everything.
+    /// May do everything, also with what was shown.
     pub(crate) admin: bool,
 }
 
@@ -38,6 +39,33 @@ pub(crate) struct Document<T>(pub(crate) T);
 pub(crate) struct DeleteOptions(pub(crate) Preconditions);
 
 // ----------------------------------------------------------------------------------------------
+
+impl Login {
+    /// Refuses those who have shown a limited key: for what belongs to no application.
+    pub(crate) fn unlimited(&self) -> Result<(), ApiError> {
+        if self.caller.is_unlimited() {
+            Ok(())
+        } else {
+            Err(ApiError::Forbidden)
+        }
+    }
+
+    /// Refuses those who are no administrator.
+    pub(crate) fn administrator(&self) -> Result<(), ApiError> {
+        if self.admin { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
+
+    /// Until when the key counts that was shown, if it was one that ends.
+    pub(crate) fn key_expires(&self) -> Option<Timestamp> {
+        match &self.caller {
+            Caller::User {
+                proof: Proof::Key { expires, .. },
+                ..
+            } => *expires,
+            _ => None,
+        }
+    }
+}
 
 impl FromRequestParts<Arc<Api>> for Login {
     type Rejection = ApiError;
@@ -69,7 +97,7 @@ impl OptionalFromRequestParts<Arc<Api>> for Login {
             Caller::Anonymous => None,
             Caller::User { name, admin, .. } => Some(Self {
                 name: name.clone(),
-                admin: *admin,
+                admin: *admin && caller.is_unlimited(),
                 caller,
             }),
         })

@@ -6,7 +6,8 @@
 //! | `applications.rs` | `/api/registry/v1alpha1/apps` |
 //! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
 //! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
-//! | `users.rs` | `/api/tokens/v1alpha1`, `/api/admin/v1alpha1/user/whoami` |
+//! | `keys.rs` | `/api/tokens/v1alpha1` |
+//! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
 //! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
 //! | `list.rs` | lists, streamed |
@@ -24,6 +25,7 @@ mod devices;
 mod error;
 mod extract;
 mod groups;
+mod keys;
 mod list;
 mod members;
 mod selector;
@@ -32,7 +34,7 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, put};
+use axum::routing::{get, put};
 use sockeye_access::{Access, AuthorizeError, Permission};
 use sockeye_log::{Log, Retention};
 use sockeye_registry::{Application, Registry};
@@ -117,7 +119,8 @@ pub fn router(state: Arc<Api>) -> Router {
     let devices = get(devices::list).post(devices::create);
     let device = get(devices::get).put(devices::update).delete(devices::delete);
     let members = get(members::get).put(members::put);
-    let keys = get(users::keys).post(users::create_key);
+    let keys = get(keys::list).post(keys::create);
+    let key = put(keys::update).delete(keys::delete);
     let group = get(groups::get).post(groups::create).delete(groups::delete);
     let letters = get(dead_letters::of_group).post(dead_letters::settle);
     Router::new()
@@ -139,7 +142,9 @@ pub fn router(state: Arc<Api>) -> Router {
             get(dead_letters::of_application),
         )
         .route("/api/tokens/v1alpha1", keys)
-        .route("/api/tokens/v1alpha1/{prefix}", delete(users::delete_key))
+        .route("/api/tokens/v1alpha1/{prefix}", key)
+        .route("/api/admin/v1alpha1/users", get(users::list))
+        .route("/api/admin/v1alpha1/users/{user}", put(users::update))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .with_state(state)
 }

@@ -310,6 +310,7 @@ where
         }
         match self.session.receive(message) {
             Verdict::Ignore => drop(self.counters.ignored.inc()),
+            Verdict::Taken => {}
             Verdict::Reply(text) => self.answer(frame::text(&text)),
             Verdict::Close(closing) => self.close(Cause::Message, &closing),
             Verdict::Ack(event) => self.acknowledge(|seat| seat.ack(&event)),

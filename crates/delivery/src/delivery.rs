@@ -179,7 +179,7 @@ impl Delivery {
         core.clone()
     }
 
-    fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {

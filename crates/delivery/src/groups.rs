@@ -6,6 +6,7 @@
 mod item;
 mod mailbox;
 mod owner;
+mod pump;
 mod seat;
 mod view;
 mod work;
@@ -25,10 +26,11 @@ pub(crate) use mailbox::{KeepAlive, Mailbox, Recipient};
 pub use seat::Seat;
 pub use view::{GroupView, MemberEntry};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Core, Delivery};
 use crate::end::{self, Cause};
 use crate::groups::item::Form;
 use crate::groups::owner::{Candidate, Owner, Refused};
+use crate::groups::pump::Pumps;
 use crate::groups::work::Storage;
 use crate::session::{Closing, Encoder};
 use crate::subscription::Selection;
@@ -38,6 +40,7 @@ use crate::subscription::Selection;
 pub(crate) struct Groups {
     storage: Option<Positions>,
     slots: Mutex<BTreeMap<GroupId, Arc<Slot>>>,
+    pumps: Pumps,
 }
 
 /// Where positions are, and how long dead letters are kept.
@@ -139,7 +142,11 @@ impl Delivery {
         let span = self.log.span(&topic).await?;
         let (mark, trimmed) = load(&*storage.positions, &id, &span).await?;
         let reading = self.read(&topic, &span.end);
-        let wheel = self.core().wheel;
+        let Core { shard, wheel } = self.core();
+        let (line, pump) = self.groups.pumps.line(&reading.topic, shard.core);
+        if let Some(pump) = pump {
+            self.spawn_until_stop(pump.run());
+        }
         let owner = Owner::new(
             id.clone(),
             selection,
@@ -156,7 +163,8 @@ impl Delivery {
         *slot = Some(Arc::clone(&owner));
         let (delivery, stop) = (Arc::clone(self), self.stop.clone());
         self.spawn(async move {
-            work::run(owner, storage, stop).await;
+            work::run(owner, line, storage, stop).await;
+            delivery.groups.pumps.tidy();
             drop(delivery.groups.visit(&id));
         });
         seat

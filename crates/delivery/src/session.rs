@@ -65,6 +65,8 @@ pub enum Message<'a> {
 pub enum Verdict {
     /// Nothing; it is counted.
     Ignore,
+    /// Nothing: the session sees to it.
+    Taken,
     /// Answer with a text message. While the client takes none, its next messages wait.
     Reply(String),
     /// A member of a group acknowledges the event of this id.

@@ -359,6 +359,8 @@ pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
 pub const KEY_USED_CACHE: u64 = 10_000;
 /// Applications that a key may be limited to: who needs more gives none.
 pub const KEY_APPLICATIONS: usize = 100;
+/// Rights that could not be looked up are looked at again after this time: what ended one is acted on within about a second.
+pub const RIGHTS_RETRY: Duration = Duration::from_millis(500);
 /// Longest token of a provider, in bytes: those with many groups have some 8 KiB, and the head of a request has to hold it.
 pub const TOKEN: usize = 16 * KIB;
 /// `nbf` of a token may be ahead of our clock by so much, as clocks differ. `exp` is never stretched.

@@ -6,7 +6,10 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, OnceLock},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,8 +32,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const TRIES: usize = 3;
 /// The administrator whom `scripts/parts` has made.
 const ADMINISTRATOR: &str = "admin";
-/// What every realm begins with: users `alice` (with the realm role `gardener`) and `bob`, whose passwords are `alice-pw` and
-/// `bob-pw`; the public client `drogue` and the confidential one `sockeye-svc`; tokens of 10 s.
+/// What every realm begins with: users `alice` (with the realm role `gardener`), `bob` and `carol` (`drogue-admin`), whose passwords
+/// are their names and `-pw`; the public client `drogue` and the confidential one `sockeye-svc`; tokens of 10 s.
 const REALM: &str = include_str!("keycloak-realm.json");
 /// Quick to start and small, as its own script does it otherwise.
 const JAVA: &[&str] = &[
@@ -188,21 +191,24 @@ impl Realm {
         Ok(())
     }
 
-    /// From now on tokens are signed with a new key of this algorithm (`RS256`, `PS256`, `ES256`, `EdDSA`, ..); those that were
-    /// signed before stay good.
+    /// From now on tokens are signed with a new key of this algorithm (`RS256`, `PS256`, `ES256`, `EdDSA`, ..); the keys before it
+    /// stay published.
     pub async fn sign_with(&self, algorithm: &str) -> anyhow::Result<()> {
+        // The key of the highest priority signs.
+        static PRIORITY: AtomicU32 = AtomicU32::new(200);
+        let priority = PRIORITY.fetch_add(1, Ordering::Relaxed).to_string();
         let (provider, config) = match algorithm.get(..2) {
             Some("ES") => (
                 "ecdsa-generated",
-                json!({"priority": ["200"], "ecdsaEllipticCurveKey": [if algorithm == "ES384" { "P-384" } else { "P-256" }]}),
+                json!({"priority": [priority], "ecdsaEllipticCurveKey": [if algorithm == "ES384" { "P-384" } else { "P-256" }]}),
             ),
             Some("Ed") => (
                 "eddsa-generated",
-                json!({"priority": ["200"], "eddsaEllipticCurveKey": ["Ed25519"]}),
+                json!({"priority": [priority], "eddsaEllipticCurveKey": ["Ed25519"]}),
             ),
             _ => (
                 "rsa-generated",
-                json!({"priority": ["200"], "algorithm": [algorithm], "keySize": ["2048"]}),
+                json!({"priority": [priority], "algorithm": [algorithm], "keySize": ["2048"]}),
             ),
         };
         self.add_keys(provider, &config).await?;
@@ -216,7 +222,7 @@ impl Realm {
     pub async fn rotate(&self) -> anyhow::Result<()> {
         let path = "/components?type=org.keycloak.keys.KeyProvider";
         let old = self.administer(Method::GET, path, &Value::Null).await?;
-        let config = json!({"priority": ["300"], "algorithm": ["RS256"], "keySize": ["2048"]});
+        let config = json!({"priority": ["1000000"], "algorithm": ["RS256"], "keySize": ["2048"]});
         self.add_keys("rsa-generated", &config).await?;
         let of_rsa = |key: &&Value| key["providerId"] == "rsa-generated";
         for key in old.as_array().into_iter().flatten().filter(of_rsa) {

@@ -20,6 +20,7 @@ use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
 use sockeye_registry::{Page, Registry};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::cores::Life;
@@ -82,6 +83,7 @@ impl Rooms {
             access = access.with_oidc(oidc);
         }
         let access = Arc::new(access);
+        life.tasks.spawn(watch(Arc::clone(&access), life.stop.clone()));
         let devices = Arc::new(Devices::new(Arc::clone(&registry)));
 
         let ingest_metrics = sockeye_ingest_http::Metrics::default();
@@ -98,7 +100,8 @@ impl Rooms {
         let drogue_metrics = sockeye_dialect_drogue::Metrics::default();
         drogue_metrics.register(&mut numbers);
         let (read, may) = (Arc::clone(&log), Arc::clone(&access));
-        let drogue = Drogue::new(may, read, Arc::clone(&delivery), config.retention, drogue_metrics);
+        let drogue = Drogue::new(may, read, Arc::clone(&delivery), config.retention, drogue_metrics)
+            .with_token_grace(config.oidc.token_grace);
 
         let positions: Arc<dyn GroupPositions> = Arc::new(engine.clone());
         let groups = Arc::new(Served(Arc::clone(&delivery)));
@@ -197,6 +200,14 @@ async fn retain(engine: &SqliteEngine, retention: Retention) -> Result<(), Start
             .buffer_unordered(limits::REGISTRY_LIST_STEP)
             .try_collect::<()>()
             .await?;
+    }
+}
+
+/// Ends the streams of those whose right has ended, until the server stops.
+async fn watch(access: Arc<Access>, stop: CancellationToken) {
+    tokio::select! {
+        () = access.watch() => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     publish::{self, PublishArgs},
     serve::{self, ServeArgs},
     stream::{self, StreamArgs},
+    user::{self, UserArgs},
 };
 
 /// Durable device events over WebSockets.
@@ -43,6 +44,7 @@ enum Command {
     Device(DeviceArgs),
     Group(GroupArgs),
     Key(KeyArgs),
+    User(UserArgs),
     Backup(BackupArgs),
     Restore(RestoreArgs),
     Bench(BenchArgs),
@@ -73,6 +75,7 @@ impl Cli {
             Command::Device(args) => device::run(args).await,
             Command::Group(args) => group::run(args).await,
             Command::Key(args) => key::run(args).await,
+            Command::User(args) => user::run(args).await,
             Command::Backup(args) => backup::back_up(&args),
             Command::Restore(args) => backup::put_back(&args),
             Command::Bench(args) => bench::run(args).await,

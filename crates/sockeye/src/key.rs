@@ -2,15 +2,16 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ServerArgs},
     output::{self, Output},
 };
 
-/// Create, list, show and delete access keys.
+/// Create, list, show, disable and delete access keys.
 #[derive(Args, Debug)]
 pub struct KeyArgs {
     #[command(subcommand)]
@@ -32,15 +33,34 @@ enum KeyAction {
         /// What the key is for.
         #[arg(long)]
         description: Option<String>,
+        /// When it ends: a time in RFC 3339, or a duration from now on such as `30d` [default: never].
+        #[arg(long, value_name = "WHEN", value_parser = when)]
+        expires: Option<Timestamp>,
+        /// Application for which it counts; may be given several times [default: all].
+        #[arg(long = "application", value_name = "NAME")]
+        applications: Vec<String>,
+        /// It counts only to read.
+        #[arg(long)]
+        read_only: bool,
     },
     /// Lists access keys by their public prefix.
     List,
-    /// Shows when a key was made and what for.
+    /// Shows when a key was made and what for, until when, and when it was last used.
     Show {
         /// Its first ten characters.
         prefix: String,
     },
-    /// Deletes a key: it is not accepted any more.
+    /// Disables a key: it is not accepted until it is enabled again, and its streams end.
+    Disable {
+        /// Its first ten characters.
+        prefix: String,
+    },
+    /// Enables a key that was disabled.
+    Enable {
+        /// Its first ten characters.
+        prefix: String,
+    },
+    /// Deletes a key: it is not accepted any more, and its streams end.
     Delete {
         /// Its first ten characters.
         prefix: String,
@@ -56,14 +76,22 @@ pub async fn run(args: KeyArgs) -> Result<()> {
     let output = Output::or_by_terminal(args.output);
     let user = args.user.as_deref();
     match args.action {
-        KeyAction::Create { description } => {
-            let made = client
-                .json(
-                    client
-                        .call(Method::POST, &TOKENS)
-                        .query(&[("description", description.as_deref()), ("user", user)]),
-                )
-                .await?;
+        KeyAction::Create {
+            description,
+            expires,
+            applications,
+            read_only,
+        } => {
+            let expires = expires.map(|time| time.to_string());
+            let applications = (!applications.is_empty()).then(|| applications.join(","));
+            let query = [
+                ("description", description.as_deref()),
+                ("user", user),
+                ("expires", expires.as_deref()),
+                ("applications", applications.as_deref()),
+                ("access", read_only.then_some("read")),
+            ];
+            let made = client.json(client.call(Method::POST, &TOKENS).query(&query)).await?;
             let owner = match (user, args.server.login()?) {
                 (Some(user), _) => user.to_owned(),
                 (None, Some(login)) => login.user,
@@ -82,6 +110,8 @@ pub async fn run(args: KeyArgs) -> Result<()> {
                 &[
                     ("PREFIX", |key| output::text_at(key, "/prefix")),
                     ("CREATED", |key| output::text_at(key, "/created")),
+                    ("EXPIRES", |key| output::text_at(key, "/expires")),
+                    ("LAST USED", |key| output::text_at(key, "/lastUsed")),
                     ("DESCRIPTION", |key| output::text_at(key, "/description")),
                 ],
             )?;
@@ -89,6 +119,8 @@ pub async fn run(args: KeyArgs) -> Result<()> {
         KeyAction::Show { prefix } => {
             output::document(output, &find(&client, user, &prefix).await?)?;
         }
+        KeyAction::Disable { prefix } => set_disabled(&client, &prefix, true).await?,
+        KeyAction::Enable { prefix } => set_disabled(&client, &prefix, false).await?,
         KeyAction::Delete { prefix } => {
             // The API says 204 also where there is none, as the original does.
             find(&client, user, &prefix).await?;
@@ -100,6 +132,27 @@ pub async fn run(args: KeyArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn set_disabled(client: &Client, prefix: &str, disabled: bool) -> Result<()> {
+    let path = [&TOKENS[..], &[prefix]].concat();
+    let change = json!({ "disabled": disabled });
+    client.send(client.call(Method::PUT, &path).json(&change)).await?;
+    let done = if disabled { "disabled" } else { "enabled" };
+    output::say(&format!("{done} access key {prefix}"));
+    Ok(())
+}
+
+/// A time, or a duration from now on.
+fn when(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let length: Option<Span> = text.parse().ok();
+    let length = length.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    length
+        .and_then(|length| Timestamp::now().checked_add(length).ok())
+        .ok_or_else(|| "give a time in RFC 3339, or a duration such as `30d` or `12h`".to_owned())
 }
 
 async fn find(client: &Client, user: Option<&str>, prefix: &str) -> Result<Value> {

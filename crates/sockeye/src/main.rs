@@ -31,6 +31,7 @@ mod serve;
 mod socket;
 mod stream;
 mod trust;
+mod user;
 
 use std::process::ExitCode;
 

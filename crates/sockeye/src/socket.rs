@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Result, anyhow};
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use sockeye_limits as limits;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -131,6 +131,18 @@ impl Socket {
                 Message::Close(frame) => return Err(closed(frame.as_ref())),
                 // Pings are answered by the library.
                 Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Gives a group the receipt for what was read, before the member goes: answers its Ping if that is what comes
+    /// next. If it is another event, nothing is answered, because the answer would be for that one too.
+    pub async fn receipt(&mut self) {
+        let next = tokio::time::timeout(limits::WS_PING_INTERVAL, self.inner.next()).await;
+        if let Ok(Some(Ok(Message::Ping(_)))) = next {
+            // The library has the answer ready. Without it the group only delivers again.
+            if self.inner.flush().await.is_ok() {
+                let _ = self.inner.close(None).await;
             }
         }
     }

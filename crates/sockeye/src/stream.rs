@@ -36,6 +36,13 @@ pub struct StreamArgs {
     /// Only events of this type.
     #[arg(long = "type", value_name = "TYPE")]
     ty: Option<String>,
+    /// Share the events with all who give the same name, so that each gets some and together they get all: the group keeps its
+    /// place while nobody reads.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "until"])]
+    group: Option<String>,
+    /// In a group: all events of one device come to the same reader, in order. All of the group have to say so.
+    #[arg(long, requires = "group")]
+    by_device: bool,
     /// Print with each event the cursor behind it, for a later --from.
     #[arg(long)]
     cursor: bool,
@@ -66,6 +73,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
         parameters: parameters(&args),
     };
     // Where to go on. What comes carries cursors in any case, so that an interruption loses nothing.
+    // (A group knows by itself.)
     let mut from = args.from.clone();
     let mut left = args.events.unwrap_or(u64::MAX);
     let mut pause = limits::STREAM_RETRY_FIRST;
@@ -82,6 +90,7 @@ pub async fn run(args: StreamArgs) -> Result<()> {
                         "connected again after {:.1} s; {}",
                         since.elapsed().as_secs_f64(),
                         match (from.is_some(), gone) {
+                            _ if args.group.is_some() => "the group goes on where it was",
                             (true, false) => "nothing was missed",
                             (true, true) => "going on with the oldest event that is left",
                             (false, _) => "what was published meanwhile was not seen",
@@ -89,11 +98,14 @@ pub async fn run(args: StreamArgs) -> Result<()> {
                     )),
                 }
                 gone = false;
-                from = socket.begin.take();
+                from = socket.begin.take().filter(|_| args.group.is_none());
                 let cursors = from.is_some();
                 pause = limits::STREAM_RETRY_FIRST;
                 loop {
                     if left == 0 {
+                        if args.group.is_some() {
+                            socket.receipt().await;
+                        }
                         return Ok(());
                     }
                     match socket.next().await {
@@ -150,11 +162,19 @@ pub async fn run(args: StreamArgs) -> Result<()> {
 
 /// The query of the stream, but for `from`.
 fn parameters(args: &StreamArgs) -> Vec<(&'static str, String)> {
-    let given = [("until", &args.until), ("device", &args.device), ("type", &args.ty)];
-    let given = given
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.clone()?)));
-    given.chain([("cursor", "true".to_owned())]).collect()
+    let by_device = args.by_device.then(|| "device".to_owned());
+    // Who reads alone goes on from the last cursor after an interruption.
+    let cursor = (args.cursor || args.group.is_none()).then(|| "true".to_owned());
+    let given = [
+        ("until", &args.until),
+        ("device", &args.device),
+        ("type", &args.ty),
+        ("group_id", &args.group),
+        ("balance", &by_device),
+        ("cursor", &cursor),
+    ];
+    let given = given.into_iter();
+    given.filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }
 
 /// Takes a cursor off an event: what is before it, less the closing brace, and the cursor. It is the last member.

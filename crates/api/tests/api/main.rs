@@ -5,5 +5,6 @@
 mod dead_letters;
 mod documents;
 mod groups;
+mod keys;
 mod people;
 mod world;

@@ -53,6 +53,8 @@ struct State {
     stored: Position,
     /// Events that retention had taken before this owner began.
     trimmed_before: u64,
+    /// The pump of its core shows it what is appended; otherwise its task reads.
+    live: bool,
     /// The task waits for room.
     starved: bool,
     /// When the wheel comes.
@@ -134,6 +136,7 @@ impl Owner {
                 dead: VecDeque::new(),
                 stored: mark.position.clone(),
                 trimmed_before: trimmed,
+                live: false,
                 starved: false,
                 armed: None,
                 ended: false,
@@ -217,9 +220,12 @@ impl Owner {
 
     // ------------------------------------------------------------------------------------------ reading
 
-    /// Where to read on; `None` while there is no room.
+    /// Where the task is to read on; `None` while there is no room, and while the pump reads.
     pub(crate) fn wants(&self) -> Option<Position> {
         let mut state = self.lock();
+        if state.live {
+            return None;
+        }
         let hungry = !state.ended && state.group.has_room();
         state.starved = !hungry;
         hungry.then(|| state.group.position())
@@ -227,24 +233,51 @@ impl Owner {
 
     /// Reads on in a segment that holds the group's position, as far as there is room.
     pub(crate) fn read(&self, segment: &Segment) {
-        self.with(|state, now| {
-            let position = state.group.position();
-            let mut behind = segment.from.clone();
-            for entry in &segment.entries {
-                behind.advance(entry.partition, entry.offset + 1);
-                if entry.offset < position.offset(entry.partition) {
-                    continue;
-                }
-                if !state.group.has_room() {
-                    return;
-                }
-                if self.selection.wants(&entry.event) {
-                    let item = Item::of(entry, &behind, &self.metrics);
-                    state.group.push(entry.partition, entry.offset, item);
-                }
-            }
-            state.group.passed(&segment.next, now);
+        self.with(|state, now| self.take(state, segment, now));
+    }
+
+    /// The pump shows it what follows its position. Whether it stays: without room its task reads on.
+    pub(crate) fn show(&self, segments: &[Arc<Segment>]) -> bool {
+        let stays = self.with(|state, now| {
+            state.live = state.live && segments.iter().all(|segment| self.take(state, segment, now));
+            state.live
         });
+        if !stays {
+            self.work.notify_one();
+        }
+        stays
+    }
+
+    /// From now on the pump reads.
+    pub(crate) fn set_live(&self) {
+        self.lock().live = true;
+    }
+
+    /// From now on the task reads.
+    pub(crate) fn release(&self) {
+        self.lock().live = false;
+        self.work.notify_one();
+    }
+
+    /// Takes what it wants of a segment; whether there was room for all of that.
+    fn take(&self, state: &mut State, segment: &Segment, now: StdInstant) -> bool {
+        let position = state.group.position();
+        let mut behind = segment.from.clone();
+        for entry in &segment.entries {
+            behind.advance(entry.partition, entry.offset + 1);
+            if entry.offset < position.offset(entry.partition) {
+                continue;
+            }
+            if !state.group.has_room() {
+                return false;
+            }
+            if self.selection.wants(&entry.event) {
+                let item = Item::of(entry, &behind, &self.metrics);
+                state.group.push(entry.partition, entry.offset, item);
+            }
+        }
+        state.group.passed(&segment.next, now);
+        true
     }
 
     /// Retention has passed the group.
@@ -473,7 +506,7 @@ impl State {
 
     /// Whether the task has something to do that it does not know of.
     fn has_work(&mut self) -> bool {
-        let can_read = self.starved && self.group.has_room();
+        let can_read = self.starved && !self.live && self.group.has_room();
         self.starved &= !can_read;
         can_read || self.mark.is_some() || !self.dead.is_empty()
     }

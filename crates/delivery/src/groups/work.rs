@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up;
 use crate::end::{self, Cause};
 use crate::groups::owner::{DeadLetter, Owner};
+use crate::groups::pump::Line;
 use crate::topic::Place;
 
 /// Where groups keep what is durable.
@@ -42,7 +43,7 @@ struct Done(Arc<Owner>);
 
 /// Serves a group until nobody is a member and everything is durable, or there is nothing left to serve. A server that stops
 /// does not wait for ever for a store that does not answer.
-pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationToken) {
+pub(crate) async fn run(owner: Arc<Owner>, line: Line, storage: Storage, stop: CancellationToken) {
     let done = Done(Arc::clone(&owner));
     let patience = async {
         stop.cancelled().await;
@@ -50,16 +51,16 @@ pub(crate) async fn run(owner: Arc<Owner>, storage: Storage, stop: CancellationT
     };
     tokio::select! {
         biased;
-        () = serve(&owner, &storage, &stop) => {}
+        () = serve(&owner, &line, &storage, &stop) => {}
         () = patience => tracing::warn!(
             group = %owner.id().group,
             "the server stops, and what a group has receipted last could not be stored: it is delivered again"
         ),
     }
-    drop(done);
+    drop((done, line));
 }
 
-async fn serve(owner: &Arc<Owner>, storage: &Storage, stop: &CancellationToken) {
+async fn serve(owner: &Arc<Owner>, line: &Line, storage: &Storage, stop: &CancellationToken) {
     let mut storing: Under<Stored> = None;
     let mut burying: Under<(Ticket, bool)> = None;
     let mut dead = std::collections::VecDeque::new();
@@ -91,7 +92,7 @@ async fn serve(owner: &Arc<Owner>, storage: &Storage, stop: &CancellationToken) 
                 owner.dead_lettered(ticket, stored);
             }
             () = owner.work.notified() => {}
-            read = read(owner, &mut ticket) => if let Err(error) = read {
+            read = read(owner, line, &mut ticket) => if let Err(error) = read {
                 unreadable(owner, &error);
             },
             () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => owner.tick(),
@@ -111,12 +112,13 @@ async fn under<T>(future: &mut Under<T>) -> T {
 }
 
 /// Reads once. May be dropped and called again without loss.
-async fn read(owner: &Owner, ticket: &mut Option<catch_up::Ticket>) -> Result<(), ReadError> {
+async fn read(owner: &Arc<Owner>, line: &Line, ticket: &mut Option<catch_up::Ticket>) -> Result<(), ReadError> {
     let topic = &owner.reading.topic;
     loop {
         // Enabled before the place is asked for, so that no move is missed.
-        let mut moved = pin!(topic.moved());
+        let (mut moved, mut caught_up) = (pin!(topic.moved()), pin!(line.caught_up()));
         moved.as_mut().enable();
+        caught_up.as_mut().enable();
         let Some(position) = owner.wants() else {
             *ticket = None;
             return std::future::pending().await;
@@ -130,7 +132,11 @@ async fn read(owner: &Owner, ticket: &mut Option<catch_up::Ticket>) -> Result<()
                 tokio::task::yield_now().await;
                 return Ok(());
             }
-            Place::Head | Place::Beyond => moved.await,
+            Place::Head if line.follow(owner, &position) => return Ok(()),
+            Place::Head | Place::Beyond => tokio::select! {
+                () = moved => {}
+                () = caught_up => {}
+            },
             Place::Past => {
                 let asked = ticket.get_or_insert_with(|| topic.ask(&position));
                 // Who asked is answered for as long as the topic is read.

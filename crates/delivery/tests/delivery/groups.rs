@@ -178,6 +178,48 @@ async fn what_a_member_had_not_read_goes_to_others() {
     assert_eq!(world.positions.low("g"), 10);
 }
 
+/// Many groups are shown the end of the topic together; each leaves when it is full, and comes back without gap or double.
+#[tokio::test(start_paused = true)]
+async fn many_groups_of_one_topic() {
+    let little = MemoryLimits {
+        bytes: 2_000,
+        bytes_per_topic: 1_000,
+        segments: 2,
+        ..MemoryLimits::default()
+    };
+    for limits in [MemoryLimits::default(), little] {
+        let world = World::with(limits);
+        let mut members = Vec::new();
+        for group in 0..20 {
+            // Some take their time.
+            let pipe = if group % 4 == 0 { 32 } else { 1 << 16 };
+            let (client, _end) = open(&world, joining(&group.to_string()), pipe).await;
+            let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+            members.push(tokio::spawn(async move {
+                let mut taken = Vec::new();
+                while taken.len() < 1_000 {
+                    taken.append(&mut take(&mut client, 1).await);
+                    if group % 5 == 0 {
+                        sleep(Duration::from_millis(10)).await;
+                    }
+                }
+                taken.append(&mut take_all(&mut client).await);
+                taken
+            }));
+        }
+        for batch in 0..100 {
+            world
+                .log
+                .append("a", (batch * 10..batch * 10 + 10).map(|number| number.to_string()));
+            sleep(Duration::from_millis(batch as u64 % 30)).await;
+        }
+        for (group, member) in members.into_iter().enumerate() {
+            assert_eq!(member.await.unwrap(), (0..1_000).collect::<Vec<_>>(), "group {group}");
+            assert_eq!(world.positions.low(&group.to_string()), 1_000);
+        }
+    }
+}
+
 /// Without members, events wait in the log; the group is loaded where it was.
 #[tokio::test(start_paused = true)]
 async fn a_group_without_members_keeps_its_place() {

@@ -9,20 +9,20 @@
 //! | `group.rs` | the group that it may name |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
 //! | `session.rs` | the protocol of an open socket, without I/O |
+//! | `right.rs` | the right that an open socket depends on |
 //! | `metrics.rs` | [`Metrics`] |
-//!
-//! A socket keeps the right it was opened with. What ends it early (a revoked key, an application that becomes private) has
-//! its place between `stream.rs`, which knows the caller, and the session.
 
 mod group;
 mod metrics;
 mod refusal;
 mod request;
+mod right;
 mod session;
 mod stream;
 mod wanted;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
@@ -38,6 +38,8 @@ pub struct Drogue {
     log: Arc<dyn Log>,
     delivery: Arc<Delivery>,
     retention: Retention,
+    /// How long a socket lives on after its token has expired.
+    token_grace: Duration,
     metrics: Metrics,
 }
 
@@ -58,8 +60,16 @@ impl Drogue {
             log,
             delivery,
             retention,
+            token_grace: Duration::ZERO,
             metrics,
         }
+    }
+
+    /// Lets sockets live on for this long after their token has expired.
+    #[must_use]
+    pub fn with_token_grace(mut self, grace: Duration) -> Self {
+        self.token_grace = grace;
+        self
     }
 }
 

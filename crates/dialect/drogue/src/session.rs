@@ -5,18 +5,24 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use bytestring::ByteString;
 use serde::Deserialize;
-use sockeye_delivery::{Closing, Encoder, Message, Session, Verdict};
+use sockeye_access::Secret;
+use sockeye_delivery::{Closing, Encoder, Message, Remote, Session, Verdict};
 use sockeye_event::{Event, structured};
 use sockeye_log::{Cursor, Position};
 
-/// A socket that was opened with an access key or anonymously. It keeps the right it was opened with: a refreshed token
-/// changes nothing (decision 4). A socket with a token that expires will be another.
-#[derive(Debug, Default)]
+use crate::right::SocketRight;
+
+/// An open socket.
+#[derive(Default)]
 pub(crate) struct DrogueSession {
     /// The application, if its events are to carry cursors.
     pub(crate) cursors_of: Option<ByteString>,
     /// Whether it acknowledges what it got as a member of a group (`ack=client`).
     pub(crate) acknowledges: bool,
+    /// What lets the socket be open.
+    pub(crate) right: Option<SocketRight>,
+    /// The way to its connection, once that is open.
+    remote: Option<Remote>,
 }
 
 /// Events as CloudEvents in JSON (compat/drogue.md 1.9).
@@ -122,15 +128,22 @@ impl Session for DrogueSession {
         }
     }
 
+    fn opened(&mut self, remote: Remote) {
+        if let Some(right) = &self.right {
+            right.bind(&remote);
+        }
+        self.remote = Some(remote);
+    }
+
     fn receive(&mut self, message: Message<'_>) -> Verdict {
         match serde_json::from_slice(message.as_bytes()) {
-            Ok(Request::RefreshAccessToken(token)) => {
-                tracing::debug!(
-                    bytes = token.len(),
-                    "a refreshed token is ignored: the socket keeps its own right"
-                );
-                Verdict::Ignore
-            }
+            Ok(Request::RefreshAccessToken(token)) => match (&self.right, &self.remote) {
+                (Some(right), Some(remote)) if right.refresh(Secret::new(token), remote) => Verdict::Taken,
+                _ => {
+                    tracing::debug!("a refreshed token is ignored: the socket keeps its own right");
+                    Verdict::Ignore
+                }
+            },
             Err(error) => match serde_json::from_slice(message.as_bytes()) {
                 Ok(_) if !self.acknowledges => Verdict::Close(Closing::new(PROTOCOL_ERROR, NO_ACKS)),
                 Ok(Acknowledgement::Ack(event)) => Verdict::Ack(event.into()),

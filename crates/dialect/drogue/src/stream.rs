@@ -20,6 +20,7 @@ use crate::Drogue;
 use crate::group::Group;
 use crate::refusal::Refusal;
 use crate::request::{Query, SUB_PROTOCOL, Target};
+use crate::right::SocketRight;
 use crate::session::DrogueSession;
 use crate::wanted::{From, Wanted};
 
@@ -50,6 +51,7 @@ impl Drogue {
         }
         let query = Query::of(request.uri().query());
         let credentials = query.credentials(request.headers())?;
+        let changes = self.access.changes();
         let caller = self.access.authenticate(&credentials).await?;
         let application = self.authorize(&caller, &target.application).await?;
         if request.method() != Method::GET {
@@ -60,13 +62,28 @@ impl Drogue {
         let wanted = Wanted::of(&query, &target.application)?;
         let accept = handshake::accept(request.method(), request.headers())?;
         let extensions = deflate::agree(request.headers())?;
+        let right = SocketRight::new(
+            &self.access,
+            &self.delivery,
+            caller.clone(),
+            &application,
+            self.token_grace,
+        );
+        if !changes.is_empty() {
+            // What ended the right before it was held was told to nobody.
+            let again = self.access.authenticate(&credentials).await?;
+            let again = self.authorize(&again, &target.application).await?;
+            if again.metadata.uid != application.metadata.uid {
+                return Err(Refusal::NoApplication(again.metadata.name));
+            }
+        }
         let topic = Topic::events_of(target.application);
         let what_is_left = matches!(wanted.from, From::Earliest | From::Time(_));
         let deflate = extensions.is_some();
-        let session = DrogueSession {
-            cursors_of: wanted.cursor.then(|| topic.application().clone()),
-            acknowledges: group.as_ref().is_some_and(|group| group.receipts != Receipts::Pong),
-        };
+        let mut session = DrogueSession::default();
+        session.right = Some(right);
+        session.cursors_of = wanted.cursor.then(|| topic.application().clone());
+        session.acknowledges = group.as_ref().is_some_and(|group| group.receipts != Receipts::Pong);
         let selection = Selection {
             channel: target.channel,
             device: wanted.device,
