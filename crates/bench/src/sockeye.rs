@@ -1,6 +1,7 @@
 //! Sockeye as a server that is measured: a public application, and a device that publishes over HTTP.
 
 use std::{
+    fs,
     io::{BufWriter, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -18,7 +19,12 @@ use crate::process::Server;
 pub struct Sockeye {
     pub server: Server,
     pub address: SocketAddr,
+    /// User and access key of the administrator.
+    pub admin: (String, String),
     binary: PathBuf,
+    url: String,
+    /// Whom the command line trusts.
+    ca: Option<PathBuf>,
     /// Removed behind the server.
     folder: TempDir,
 }
@@ -55,33 +61,37 @@ impl Sockeye {
         let server = Server::start(&mut command, "listens on").context("build it with `cargo build --release`")?;
         let url = server.ready.split(' ').next_back().context("no URL")?;
         let address = url.rsplit('/').next().context("no address")?.parse()?;
-        let key = data.join("admin-key");
-        for (command, words) in [
-            ("app", &["create", APPLICATION, "--public"][..]),
-            ("device", &["create", APPLICATION, DEVICE, "--password", PASSWORD]),
-        ] {
-            let mut call = Command::new(binary);
-            if let Some(files) = certificate {
-                call.env("SOCKEYE_CA", &files.certificate);
-            }
-            let output = call
-                .args([command, "--url", url, "--key-file"])
-                .arg(&key)
-                .args(words)
-                .output()?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(
-                output.status.success(),
-                "`sockeye {command} {}` failed: {said}",
-                words.join(" ")
-            );
-        }
-        Ok(Self {
-            server,
+        let key = fs::read_to_string(data.join("admin-key"))?;
+        let (user, key) = key.trim().split_once(':').context("the key has no user")?;
+        let sockeye = Self {
             address,
+            admin: (user.to_owned(), key.to_owned()),
+            url: url.to_owned(),
+            ca: certificate.map(|files| files.certificate.clone()),
             binary: binary.to_owned(),
             folder,
-        })
+            server,
+        };
+        sockeye.run(&["app", "create", APPLICATION, "--public"])?;
+        sockeye.run(&["device", "create", APPLICATION, DEVICE, "--password", PASSWORD])?;
+        Ok(sockeye)
+    }
+
+    /// Runs a command of an operator.
+    pub fn run(&self, words: &[&str]) -> Result<()> {
+        let mut call = Command::new(&self.binary);
+        if let Some(ca) = &self.ca {
+            call.env("SOCKEYE_CA", ca);
+        }
+        let (user, key) = &self.admin;
+        let output = call
+            .args(words)
+            .args(["--url", &self.url])
+            .env("SOCKEYE_KEY", format!("{user}:{key}"))
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`sockeye {}` failed: {said}", words.join(" "));
+        Ok(())
     }
 
     /// A request to the device endpoint.

@@ -1,6 +1,7 @@
-//! Sockeye beside itself: what compressed frames, many lanes, stalled readers and what was missed cost.
+//! Sockeye beside itself: what compressed frames, many lanes, stalled readers, what was missed and groups cost.
 
 mod deflate;
+mod groups;
 mod lanes;
 mod past;
 mod stalled;
@@ -35,6 +36,8 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
     stalled::run(rounds, &Sockeye::start(binary)?, &mut table).context("stalled readers")?;
     past::resumes(&Sockeye::start(binary)?, &mut table).context("resumes")?;
     past::backlog(&Sockeye::start(binary)?, &mut table).context("backlog")?;
+    groups::shared(rounds, &Sockeye::start(binary)?, &mut table).context("a group")?;
+    groups::single(rounds, &Sockeye::start(binary)?, &mut table).context("many groups")?;
     Ok(table)
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
 pub(crate) struct Truth {
     pub(crate) plans: Vec<Plan>,
     groups: BTreeMap<GroupId, Shared>,
+    /// Where groups are about to be moved, also those that are being made just now.
+    sought: BTreeMap<GroupId, Position>,
     /// Counts everything that makes a group begin anew.
     epoch: u64,
     pub(crate) tally: Counts,
@@ -44,8 +46,6 @@ struct Shared {
     buried: BTreeSet<Place>,
     /// What retention took before anybody had it.
     lost: u64,
-    /// Where it is about to be moved.
-    sought: Option<Position>,
 }
 
 /// What came of it.
@@ -96,6 +96,7 @@ impl Truth {
         Self {
             plans,
             groups: BTreeMap::new(),
+            sought: BTreeMap::new(),
             epoch: 0,
             tally: Counts::default(),
         }
@@ -117,7 +118,6 @@ impl Truth {
             proven: BTreeSet::new(),
             buried: BTreeSet::new(),
             lost: 0,
-            sought: None,
         };
         self.groups.insert(id.clone(), shared);
     }
@@ -132,9 +132,7 @@ impl Truth {
 
     /// Somebody is about to move a group there.
     pub(crate) fn seek(&mut self, id: &GroupId, to: &Position) {
-        if let Some(shared) = self.groups.get_mut(id) {
-            shared.sought = Some(to.clone());
-        }
+        self.sought.insert(id.clone(), to.clone());
     }
 
     /// A mark becomes durable: nothing may be behind it that nobody has.
@@ -142,7 +140,7 @@ impl Truth {
         self.tally.stored += 1;
         let pick = self.plan(id).pick;
         let shared = self.groups.get_mut(id).expect("it is there");
-        let is_sought = shared.sought.as_ref() == Some(&new.position) && new.receipted.is_empty();
+        let is_sought = self.sought.get(id) == Some(&new.position) && new.receipted.is_empty();
         if is_sought || old.position.incarnation() != new.position.incarnation() {
             self.tally.moved += 1;
             let trimmed = shared.lost;

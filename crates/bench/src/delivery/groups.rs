@@ -1,0 +1,109 @@
+//! Groups beside subscribers without one: what receipts, and the choice of a member, cost.
+
+use anyhow::{Context as _, Result};
+use sockeye_load::{Load, Target};
+
+use super::{measure, per_delivery};
+use crate::{
+    report::{Bar, Table, median, ratios, spread},
+    sockeye::{APPLICATION, Sockeye},
+};
+
+const BACKLOG: usize = 200_000;
+const MEMBERS: usize = 4;
+const GROUPS: usize = 1_000;
+const IN_FLIGHT: usize = 8;
+
+// ----------------------------------------------------------------------------------------------
+
+/// One group that reads as fast as it can, beside one reader of the same events: publishing is no part of it.
+pub fn shared(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()> {
+    sockeye.fill(BACKLOG)?;
+    let (mut group, mut alone) = (vec![], vec![]);
+    for round in 0..rounds {
+        eprintln!("a group of {MEMBERS}: round {} of {rounds}", round + 1);
+        let name = format!("shared-{round}");
+        sockeye.run(&["group", "create", APPLICATION, &name, "--from", "earliest"])?;
+        alone.push(per_event(sockeye, &sockeye.target("from=earliest"), 1)?);
+        group.push(per_event(sockeye, &member(sockeye, &name), MEMBERS)?);
+    }
+    row(
+        table,
+        format!("a backlog of {BACKLOG} events to a group of {MEMBERS}, beside one reader"),
+        &group,
+        &alone,
+        1.5,
+        "receipts included",
+    );
+    Ok(())
+}
+
+/// Many groups that have one member each, beside as many subscribers.
+pub fn single(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()> {
+    let (mut groups, mut plain) = (vec![], vec![]);
+    let mut memory = vec![];
+    for round in 0..rounds {
+        eprintln!("{GROUPS} groups: round {} of {rounds}", round + 1);
+        let resident = || anyhow::Ok(sockeye.server.process()?.usage()?.resident);
+        let before = resident()?;
+        let mut load = Load::new()?;
+        load.open(sockeye.target(""), GROUPS, |_| {})?;
+        let sockets = resident()?;
+        plain.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
+        drop(load);
+        let mut load = Load::new()?;
+        let without = resident()?;
+        for number in 0..GROUPS {
+            load.open(member(sockeye, &format!("single-{number}")), 1, |_| {})?;
+        }
+        // What a socket takes without a group is known of the first round, when nothing is kept for the next.
+        if round == 0 {
+            let socket = sockets.saturating_sub(before) as f64;
+            memory.push((resident()?.saturating_sub(without) as f64 - socket) / GROUPS as f64 / 1024.0);
+        }
+        groups.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
+    }
+    let memory = format!("{:.1} KiB more resident for each idle group", median(&memory));
+    row(
+        table,
+        format!("{GROUPS} groups of one member, {IN_FLIGHT} in flight, beside {GROUPS} subscribers"),
+        &groups,
+        &plain,
+        1.3,
+        &memory,
+    );
+    Ok(())
+}
+
+/// A member, who has to say who it is: a stranger makes no groups.
+fn member(sockeye: &Sockeye, group: &str) -> Target {
+    Target {
+        login: Some(sockeye.admin.clone()),
+        ..sockeye.target(&format!("group_id={group}"))
+    }
+}
+
+/// CPU time of the server for each event of the backlog, in microseconds.
+fn per_event(sockeye: &Sockeye, target: &Target, clients: usize) -> Result<f64> {
+    let server = sockeye.server.process()?;
+    let before = server.usage()?.cpu;
+    let mut load = Load::new()?;
+    load.open(target.clone(), clients, |_| {})?;
+    load.receive(BACKLOG as u64).context("the backlog does not arrive")?;
+    let cpu = server.usage()?.cpu.saturating_sub(before);
+    Ok(cpu.as_secs_f64() * 1e6 / BACKLOG as f64)
+}
+
+fn row(table: &mut Table, work: String, ours: &[f64], beside: &[f64], most: f64, remark: &str) {
+    let ratios = ratios(ours, beside);
+    let [bar, verdict] = Bar::AtMost(most).cells(median(&ratios));
+    table.row([
+        work,
+        format!("{:.2}", median(ours)),
+        format!("{:.2}", median(beside)),
+        spread(&ratios),
+        bar,
+        verdict,
+        remark.to_owned(),
+    ]);
+}
