@@ -308,6 +308,12 @@ pub const KAFKA_TOPIC_CHECK: Duration = Duration::from_secs(5);
 pub const KAFKA_FOLLOWERS_OF_TOPIC: usize = 32;
 /// Topics known to be there, so that an append need not ask.
 pub const KAFKA_KNOWN_TOPICS: usize = 100_000;
+/// Most partitions of a topic that may be configured: each is a file and a fetch, and 1,000 are more than any device fleet needs.
+pub const KAFKA_PARTITIONS: usize = 1_000;
+/// Most replicas of a partition that may be configured: more than clusters have brokers.
+pub const KAFKA_REPLICAS: usize = 100;
+/// Largest file of properties of Kafka: with certificates in it, which are a few KiB each.
+pub const KAFKA_PROPERTIES_FILE: u64 = MIB as u64;
 /// Parts of the retained size and age in which Kafka removes: it removes whole segments.
 pub const KAFKA_SEGMENTS: u64 = 8;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sockeye_access::oidc::Shape;
+use sockeye_engine_postgres::PostgresOptions;
 use sockeye_log::Retention;
 
 use crate::settings::SETTINGS;
@@ -35,8 +36,25 @@ pub struct Config {
     pub retention: Retention,
     /// How long a group may be without members until it is forgotten; `None` is for ever.
     pub groups_expire: Option<Duration>,
+    /// Where events are, if not in the data file.
+    pub kafka: KafkaConfig,
+    /// Where the registry is, if not in the data file: with a URL that is not empty.
+    pub postgres: PostgresOptions,
     /// The log of the server itself.
     pub log: LogConfig,
+}
+
+/// How Kafka is reached, and what new topics are like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KafkaConfig {
+    /// `host:port` of some brokers, separated by commas; `None`: events are in the data file.
+    pub brokers: Option<String>,
+    /// File with further properties of librdkafka.
+    pub properties: Option<PathBuf>,
+    /// Partitions of new topics; `None`: as the brokers say.
+    pub partitions: Option<usize>,
+    /// Replicas of their partitions; `None`: as the brokers say.
+    pub replicas: Option<usize>,
 }
 
 /// Where the certificate of the server is, if it has one.
@@ -83,6 +101,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// Stands for a value that may hold a password.
+const HIDDEN: &str = "(not shown)";
+
 /// Everything that is wrong with a configuration, each by the name under which it was given.
 #[derive(Debug)]
 pub struct ConfigErrors(Vec<ConfigError>);
@@ -124,7 +145,7 @@ impl Config {
             if (setting.set)(&mut config, &text).is_none() {
                 errors.push(ConfigError::NotAllowed {
                     origin,
-                    value: text,
+                    value: if setting.is_secret() { HIDDEN.to_owned() } else { text },
                     allowed: setting.allowed,
                 });
             }
@@ -155,6 +176,8 @@ impl Default for Config {
                 bytes: 0,
             },
             groups_expire: None,
+            kafka: KafkaConfig::default(),
+            postgres: PostgresOptions::default(),
             log: LogConfig {
                 format: LogFormat::Text,
                 level: String::new(),
@@ -210,6 +233,8 @@ mod tests {
         for (key, most) in [
             ("cores", limits::CORES),
             ("limits.connections", limits::CONNECTIONS_CONFIGURED),
+            ("kafka.partitions", limits::KAFKA_PARTITIONS),
+            ("kafka.replicas", limits::KAFKA_REPLICAS),
         ] {
             let setting = SETTINGS.iter().find(|setting| setting.key == key).unwrap();
             assert!(

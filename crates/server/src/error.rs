@@ -25,6 +25,17 @@ pub enum StartError {
     /// The data file cannot be used: by another server, damaged, of a newer version, read-only.
     #[error("{0}")]
     Engine(OpenError),
+    /// Kafka cannot be used.
+    #[error("{setting}: {message}")]
+    Kafka {
+        /// Which setting is to be looked at.
+        setting: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// PostgreSQL cannot be used.
+    #[error("postgres: {0}")]
+    Postgres(sockeye_engine_postgres::OpenError),
     /// The certificate cannot be used.
     #[error("{0}")]
     Tls(TlsErrors),
@@ -61,6 +72,12 @@ pub enum StartError {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl From<sockeye_engine_postgres::OpenError> for StartError {
+    fn from(error: sockeye_engine_postgres::OpenError) -> Self {
+        Self::Postgres(error)
+    }
+}
 
 impl From<TlsErrors> for StartError {
     fn from(errors: TlsErrors) -> Self {

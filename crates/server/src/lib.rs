@@ -10,6 +10,7 @@
 //! | `server.rs` | [`Server`]: start and stop |
 //! | `rooms.rs` | the rooms of the house, and what each is given |
 //! | `live_groups.rs`, `expiry.rs` | groups, from delivery to the API; those that are forgotten |
+//! | `engines.rs`, `kafka.rs` | where events and registry are: any mix |
 //! | `first_start.rs` | the administrator's key |
 //! | `front.rs` | what stands between clients and rooms |
 //! | `listener.rs` | addresses, and the thread that accepts |
@@ -26,6 +27,7 @@
 mod config;
 mod connection;
 mod cores;
+mod engines;
 mod error;
 mod expiry;
 mod files;
@@ -34,6 +36,7 @@ mod flags;
 mod front;
 mod handshake;
 mod health;
+mod kafka;
 mod listener;
 mod live_groups;
 pub mod logs;
@@ -50,12 +53,12 @@ mod template;
 mod tls;
 mod value;
 
-pub use config::{Config, ConfigErrors, LogConfig, LogFormat, OidcConfig, TlsConfig};
+pub use config::{Config, ConfigErrors, KafkaConfig, LogConfig, LogFormat, OidcConfig, TlsConfig};
+pub use engines::DATA_FILE;
 pub use error::StartError;
 pub use first_start::KEY_FILE;
 pub use flags::Flags;
 pub use oidc::OidcError;
-pub use rooms::DATA_FILE;
 pub use server::{Server, Stopped};
 pub use shutdown::{Signal, Signals};
 pub use sources::Sources;

@@ -1,7 +1,5 @@
 //! The rooms of the house, and what each is given: engines, who may do what, and the routes of every protocol.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +12,6 @@ use sockeye_access::{Access, Devices, Oidc};
 use sockeye_api::Api;
 use sockeye_delivery::Delivery;
 use sockeye_dialect_drogue::Drogue;
-use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_ingest_http::Ingest;
 use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
@@ -24,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::cores::Life;
+use crate::engines::Engines;
 use crate::expiry::Expiry;
 use crate::handshake::Handshakes;
 use crate::health::{self, Health};
@@ -32,12 +30,9 @@ use crate::live_groups::Served;
 use crate::metrics::{self, Metrics};
 use crate::{Config, StartError, first_start, not_found, oidc};
 
-/// Name of the data file in the data folder.
-pub const DATA_FILE: &str = "sockeye.db";
-
 /// Everything that serves requests.
 pub(crate) struct Rooms {
-    engine: SqliteEngine,
+    engines: Engines,
     protocols: Router,
     health: Router,
     numbers: Arc<Numbers>,
@@ -47,37 +42,24 @@ pub(crate) struct Rooms {
 // ----------------------------------------------------------------------------------------------
 
 impl Rooms {
-    /// Opens the engine, prepares it, and furnishes the rooms around it.
+    /// Opens the engines, prepares them, and furnishes the rooms around them.
     pub(crate) async fn open(config: &Config, life: &Life) -> Result<Self, StartError> {
         let oidc = oidc::read(&config.oidc)?;
-        let folder = |reason| StartError::Folder {
-            path: config.data.clone(),
-            reason,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&config.data)
-            .map_err(folder)?;
-        let file = config.data.join(DATA_FILE);
-        // In a thread that may block: a file that was not closed is recovered first.
-        let open = tokio::task::spawn_blocking(move || SqliteEngine::open(file, Options::default()));
-        let engine = open.await.map_err(|ended| StartError::Thread(ended.into()))??;
-        if let Err(error) = prepare(&engine, config).await {
-            engine.close().await;
+        let engines = Engines::open(config).await?;
+        if let Err(error) = prepare(&engines, config).await {
+            engines.close().await;
             return Err(error);
         }
-        Ok(Self::around(engine, oidc, config, life))
+        Ok(Self::around(engines, oidc, config, life))
     }
 
-    fn around(engine: SqliteEngine, oidc: Option<Oidc>, config: &Config, life: &Life) -> Self {
+    fn around(engines: Engines, oidc: Option<Oidc>, config: &Config, life: &Life) -> Self {
         let mut numbers = Numbers::with_prefix("sockeye");
         let metrics = Metrics::default();
         metrics.register(&mut numbers);
-        engine.metrics().register(&mut numbers);
+        engines.register(&mut numbers);
 
-        let log: Arc<dyn Log> = Arc::new(engine.clone());
-        let registry: Arc<dyn Registry> = Arc::new(engine.clone());
+        let (log, registry) = (Arc::clone(&engines.log), Arc::clone(&engines.registry));
         let mut access = Access::new(Arc::clone(&registry));
         if let Some(oidc) = oidc {
             access = access.with_oidc(oidc);
@@ -95,7 +77,8 @@ impl Rooms {
         delivery_metrics.register(&mut numbers);
         let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
         let delivery = Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop);
-        let delivery = Arc::new(delivery.with_groups(Arc::new(engine.clone()), config.retention));
+        let positions: Arc<dyn GroupPositions> = Arc::clone(&registry) as _;
+        let delivery = Arc::new(delivery.with_groups(Arc::clone(&positions), config.retention));
 
         let drogue_metrics = sockeye_dialect_drogue::Metrics::default();
         drogue_metrics.register(&mut numbers);
@@ -103,7 +86,6 @@ impl Rooms {
         let drogue = Drogue::new(may, read, Arc::clone(&delivery), config.retention, drogue_metrics)
             .with_token_grace(config.oidc.token_grace);
 
-        let positions: Arc<dyn GroupPositions> = Arc::new(engine.clone());
         let groups = Arc::new(Served(Arc::clone(&delivery)));
         if let Some(after) = config.groups_expire {
             let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
@@ -131,7 +113,7 @@ impl Rooms {
             stop: life.stop.clone(),
         });
         Self {
-            engine,
+            engines,
             protocols,
             health,
             numbers: Arc::new(numbers),
@@ -163,25 +145,25 @@ impl Rooms {
         }
     }
 
-    /// Closes the engine: what it accepted is on disk, and its file is free for another process.
+    /// Closes the engines: what they accepted is durable, and the data file is free for another process.
     pub(crate) async fn close(&self) {
-        self.engine.close().await;
+        self.engines.close().await;
     }
 }
 
-async fn prepare(engine: &SqliteEngine, config: &Config) -> Result<(), StartError> {
-    first_start::ensure_administrator(engine, Path::new(&config.data)).await?;
-    retain(engine, config.retention).await
+async fn prepare(engines: &Engines, config: &Config) -> Result<(), StartError> {
+    first_start::ensure_administrator(&*engines.registry, Path::new(&config.data)).await?;
+    retain(&*engines.registry, &*engines.log, config.retention).await
 }
 
 /// Lets the configured retention hold for the logs of all applications, also for those made under another one.
-async fn retain(engine: &SqliteEngine, retention: Retention) -> Result<(), StartError> {
+async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) -> Result<(), StartError> {
     let mut page = Page {
         offset: 0,
         limit: limits::REGISTRY_LIST_STEP,
     };
     loop {
-        let applications = engine.applications(page).await?;
+        let applications = registry.applications(page).await?;
         if applications.is_empty() {
             return Ok(());
         }
@@ -190,9 +172,9 @@ async fn retain(engine: &SqliteEngine, retention: Retention) -> Result<(), Start
         stream::iter(applications)
             .map(async |application| {
                 let [events, dead_letters] = Topic::all_of(application.metadata.name);
-                engine.create_topic(&events, retention).await?;
-                match engine.span(&dead_letters).await {
-                    Ok(_) => engine.create_topic(&dead_letters, retention).await,
+                log.create_topic(&events, retention).await?;
+                match log.span(&dead_letters).await {
+                    Ok(_) => log.create_topic(&dead_letters, retention).await,
                     // Most applications have none, and whoever stores the first one makes it.
                     Err(_) => Ok(()),
                 }

@@ -46,6 +46,8 @@ impl Server {
             tls = config.tls.certificate.is_some(),
             metrics = front.metrics.map(tracing::field::display),
             data = %config.data.display(),
+            kafka = config.kafka.brokers,
+            postgres = !config.postgres.url.is_empty(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );

@@ -185,6 +185,86 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.groups_expire, value::or("off", text, value::retention_age)),
     },
     Setting {
+        key: "kafka.brokers",
+        default: "off",
+        allowed: "`off`, or `host:port` of one or more brokers with commas between them",
+        doc: "Keeps events in Apache Kafka instead of the data file: one topic for each application, made if it is not there.",
+        set: |config, text| put(&mut config.kafka.brokers, value::or("off", text, value::brokers)),
+    },
+    Setting {
+        key: "kafka.properties",
+        default: "off",
+        allowed: "`off`, or the path of a file with lines such as `security.protocol=SASL_SSL`",
+        doc: "Further properties of the connection, by the names of librdkafka: TLS, passwords. A file that only the server's user \
+              can read.",
+        set: |config, text| put(&mut config.kafka.properties, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "kafka.partitions",
+        default: "auto",
+        allowed: "`auto` or a number from 1 to 1000",
+        doc: "Partitions of new topics. `auto` is what the brokers are configured for.",
+        set: |config, text| {
+            put(
+                &mut config.kafka.partitions,
+                value::or("auto", text, |text| value::number(text, 1, limits::KAFKA_PARTITIONS)),
+            )
+        },
+    },
+    Setting {
+        key: "kafka.replicas",
+        default: "auto",
+        allowed: "`auto` or a number from 1 to 100",
+        doc: "Replicas of each partition of new topics. `auto` is what the brokers are configured for.",
+        set: |config, text| {
+            put(
+                &mut config.kafka.replicas,
+                value::or("auto", text, |text| value::number(text, 1, limits::KAFKA_REPLICAS)),
+            )
+        },
+    },
+    Setting {
+        key: "postgres.url",
+        default: "off",
+        allowed: "`off`, or `postgresql://user@host:port/database`; `?sslmode=disable` behind it for one without TLS",
+        doc: "Keeps applications, devices, users and keys in PostgreSQL instead of the data file. A password may be in it \
+              (`user:password@`), if it is given by variable or file. One on another machine has to speak TLS.",
+        set: |config, text| {
+            put(
+                &mut config.postgres.url,
+                value::or("off", text, value::postgres).map(Option::unwrap_or_default),
+            )
+        },
+    },
+    Setting {
+        key: "postgres.password",
+        default: "off",
+        allowed: "`off`, or the path of a file",
+        doc: "The password, in a file that only the server's user can read.",
+        set: |config, text| put(&mut config.postgres.password, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "postgres.ca",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "Certificates that lead to the one of PostgreSQL, if its authority is not one that the system trusts.",
+        set: |config, text| put(&mut config.postgres.authority, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "postgres.certificate",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "A certificate by which PostgreSQL knows this server.",
+        set: |config, text| put(&mut config.postgres.certificate, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "postgres.key",
+        default: "off",
+        allowed: "`off`, or the path of a PEM file",
+        doc: "Key of `postgres.certificate`, not encrypted: a file that only the server's user can read.",
+        set: |config, text| put(&mut config.postgres.key, value::or("off", text, value::path)),
+    },
+    Setting {
         key: "log.format",
         default: "text",
         allowed: "`text` or `json`",
@@ -212,12 +292,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
 impl Setting {
     /// Its environment variable: `SOCKEYE_HTTP_BIND`.
     pub(crate) fn variable(&self) -> String {
-        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+        format!("{VARIABLE_PREFIX}{}", self.name().replace('.', "_").to_uppercase())
     }
 
     /// Its flag, without the dashes before it: `http-bind`.
     pub(crate) fn flag(&self) -> String {
-        self.key.replace(['.', '_'], "-")
+        self.name().replace(['.', '_'], "-")
+    }
+
+    /// Whether its value may hold a password: then no message repeats it.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.key == "postgres.url"
+    }
+
+    /// What a table is mainly about is called like the table outside the file: `--kafka`, `--postgres`.
+    fn name(&self) -> &'static str {
+        match self.key {
+            "kafka.brokers" => "kafka",
+            "postgres.url" => "postgres",
+            key => key,
+        }
     }
 }
 

@@ -89,6 +89,26 @@ pub(crate) fn shapes(text: &str) -> Option<Vec<Shape>> {
     words(text)?.into_iter().map(shape).collect()
 }
 
+/// Brokers of Kafka: `host:port`, with commas between them.
+pub(crate) fn brokers(text: &str) -> Option<String> {
+    let broker = |text: &str| {
+        let (host, port) = text.rsplit_once(':')?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_[]:".contains(c);
+        (!host.is_empty() && host.chars().all(allowed) && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(())
+    };
+    text.split(',')
+        .try_for_each(|one| broker(one.trim()))
+        .map(|()| text.to_owned())
+}
+
+/// Where a database of PostgreSQL is. The rest of it is read when it is opened.
+pub(crate) fn postgres(text: &str) -> Option<String> {
+    ["postgresql://", "postgres://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+        .then(|| text.to_owned())
+}
+
 /// A size in bytes, with a decimal or binary unit or without one: `1073741824`, `1GiB`, `2 GB`.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -194,6 +214,25 @@ mod tests {
             ("99999999TiB", None),
         ] {
             assert_eq!(size(text), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn brokers_of_kafka() {
+        for (text, allowed) in [
+            ("kafka:9092", true),
+            ("kafka-1.example:9092, 127.0.0.1:9093", true),
+            ("[::1]:9092", true),
+            ("kafka", false),
+            ("kafka:0", false),
+            ("kafka:port", false),
+            (":9092", false),
+            ("kafka:9092,", false),
+            ("kafka:9092 kafka:9093", false),
+            ("PLAINTEXT://kafka:9092", false),
+            ("", false),
+        ] {
+            assert_eq!(brokers(text).is_some(), allowed, "{text:?}");
         }
     }
 

@@ -64,6 +64,9 @@ fn each_source_sets_every_kind_of_value() {
         groups.expire = "30d"
         limits = { connections = 1_000 }
         oidc = { issuers = "https://id.example/a https://id.example/b", shapes = "keycloak dex", token_grace = "5s" }
+        kafka.brokers = "kafka-1:9092,kafka-2:9092"
+        kafka.partitions = 12
+        postgres = { url = "postgresql://u:hush@db/sockeye", ca = "ca.pem" }
         [retention]
         age = "1d12h"
         bytes = "2GB"
@@ -82,6 +85,10 @@ fn each_source_sets_every_kind_of_value() {
         ("SOCKEYE_OIDC_ISSUERS", "https://id.example/a https://id.example/b"),
         ("SOCKEYE_OIDC_SHAPES", "keycloak  dex"),
         ("SOCKEYE_OIDC_TOKEN_GRACE", "5s"),
+        ("SOCKEYE_KAFKA", "kafka-1:9092,kafka-2:9092"),
+        ("SOCKEYE_KAFKA_PARTITIONS", "12"),
+        ("SOCKEYE_POSTGRES", "postgresql://u:hush@db/sockeye"),
+        ("SOCKEYE_POSTGRES_CA", "ca.pem"),
         ("SOCKEYE_RETENTION_AGE", "36h"),
         ("SOCKEYE_RETENTION_BYTES", "2000000000"),
         ("SOCKEYE_LOG_FORMAT", "json"),
@@ -106,7 +113,22 @@ fn each_source_sets_every_kind_of_value() {
     assert_eq!(from_file.groups_expire.map(|time| time.as_secs()), Some(30 * 24 * 3600));
     assert_eq!(from_file.oidc.issuers[1], "https://id.example/b");
     assert_eq!(from_file.log.format, LogFormat::Json);
+    assert_eq!(from_file.kafka.partitions, Some(12));
+    assert_eq!(from_file.postgres.url, "postgresql://u:hush@db/sockeye");
+    assert!(!format!("{from_file:?}").contains("hush"), "no secret is shown");
     assert_eq!(from_file.retention.age.as_secs(), 36 * 3600);
+}
+
+#[test]
+fn a_value_that_may_hold_a_password_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = [("SOCKEYE_POSTGRES", "mysql://u:hush@db/sockeye")];
+    let said = read(folder.path(), "", &wrong, &[]).unwrap_err().to_string();
+    assert!(
+        said.contains("SOCKEYE_POSTGRES") && said.contains("postgresql://"),
+        "{said}"
+    );
+    assert!(!said.contains("hush"), "{said}");
 }
 
 /// One line of the answer for each thing that is wrong, in one go, by the name and place at which it was given.
@@ -221,7 +243,7 @@ fn the_template_shows_the_defaults() {
     let template = template();
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
     let settings = template.lines().filter(is_setting).count();
-    assert_eq!(settings, 20, "{template}");
+    assert_eq!(settings, 29, "{template}");
     assert!(template.lines().all(|line| line.len() <= 100), "{template}");
     let switch_on = |line| if is_setting(&line) { &line[1..] } else { line };
     let on = template.lines().map(switch_on).collect::<Vec<_>>().join("\n");

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use sockeye_engine_sqlite::{backup, restore};
-use sockeye_server::DATA_FILE;
+use sockeye_server::{DATA_FILE, KEY_FILE};
 
 use crate::output;
 
 /// Copy the data of a server, running or not, into one file.
 ///
-/// The copy is of one moment, is checked, and appears under its name only when it is whole.
+/// The copy is of one moment, is checked, and appears under its name only when it is whole. What a server keeps in Kafka or
+/// PostgreSQL is not in it.
 #[derive(Args, Debug)]
 pub struct BackupArgs {
     /// The file to be made; it must not be there yet.
@@ -45,8 +46,14 @@ struct DataArgs {
 // ----------------------------------------------------------------------------------------------
 
 pub fn back_up(args: &BackupArgs) -> Result<()> {
-    let progress = progress();
-    let report = backup(&args.data.file(), &args.file, |done, total| {
+    let (progress, source) = (progress(), args.data.file());
+    if !source.exists() && args.data.data.join(KEY_FILE).exists() {
+        bail!(
+            "there is no file {}: this server keeps everything in Kafka and PostgreSQL; back them up with their own tools",
+            source.display()
+        );
+    }
+    let report = backup(&source, &args.file, |done, total| {
         progress.set_length(total as u64);
         progress.set_position(done as u64);
     })?;
