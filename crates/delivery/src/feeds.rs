@@ -72,12 +72,14 @@ impl Feeds {
             }
             let selection = what.selection;
             feed.add(id, Arc::new(Wish { selection, encoder }), Some(what.start));
+            self.counters.subscriptions.inc();
         } else {
             self.open(id, what, encoder, new.is_live);
         }
         Ok(())
     }
 
+    /// One more, at a place of its own.
     fn open(&mut self, id: SubscriptionId, what: Subscription, encoder: Arc<dyn Encoder>, is_live: bool) {
         let wanted = Wanted {
             id,
@@ -98,6 +100,7 @@ impl Feeds {
             self.all.reserve_exact(1);
         }
         self.all.push(feed);
+        self.counters.subscriptions.inc();
     }
 
     /// One subscription less; whether it was there. Nothing more comes of it.
@@ -111,6 +114,7 @@ impl Feeds {
             return Err(NotYet);
         }
         feed.remove(id);
+        self.counters.subscriptions.dec();
         if feed.wishes().is_empty() {
             self.all.remove(at);
         }
@@ -235,6 +239,14 @@ impl Feeds {
     pub(crate) fn rest(&mut self) {
         for feed in &mut self.all {
             feed.rest();
+        }
+    }
+}
+
+impl Drop for Feeds {
+    fn drop(&mut self) {
+        for feed in &mut self.all {
+            self.counters.subscriptions.dec_by(feed.wishes().len() as i64);
         }
     }
 }

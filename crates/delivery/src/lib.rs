@@ -25,6 +25,16 @@
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
 //! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
 //!
+//! # Connections, feeds and lanes
+//!
+//! A connection has feeds: for each topic the one that its live subscriptions share, and beside it those that read the past
+//! apart. A feed is a place in a topic and the subscriptions that are there together. It is live, and then a member of one lane:
+//! that of all connections which want the same, or, with several subscriptions, one that the connection has to itself, in which
+//! the frames of all of them are in the order of the log. Or it is behind, and the connection's task reads for it. What is to
+//! change (a subscription comes or goes, a feed has caught up with the shared one) changes while the task reads: it asks the
+//! lane for the socket, and gets it with a position. So nothing is between two places, and a socket that is full hands one
+//! position back for all subscriptions of a topic.
+//!
 //! The room knows no dialect and no engine. It keeps what DESIGN.md, "Delivery: the contract" and "the cost model", say.
 
 mod acknowledged;

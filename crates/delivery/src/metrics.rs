@@ -14,6 +14,7 @@ use crate::segment::Segment;
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     connections: Family<DialectLabel, Gauge>,
+    subscriptions: Family<DialectLabel, Gauge>,
     events: Family<DialectLabel, Counter>,
     sent: Family<DialectLabel, Counter>,
     ignored: Family<DialectLabel, Counter>,
@@ -32,6 +33,8 @@ pub struct Metrics {
 #[derive(Debug)]
 pub(crate) struct Counters {
     connections: Gauge,
+    /// Subscriptions of connections.
+    pub(crate) subscriptions: Gauge,
     /// Events encoded for a socket.
     pub(crate) events: Counter,
     /// Bytes that the socket took.
@@ -76,6 +79,8 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("delivery");
         registry.register("connections", "Open sockets, by dialect", self.connections.clone());
+        let help = "Subscriptions of open sockets, by dialect; members of groups have none";
+        registry.register("subscriptions", help, self.subscriptions.clone());
         registry.register("events", "Events sent to sockets", self.events.clone());
         registry.register_with_unit("sent", "Bytes written to sockets", Unit::Bytes, self.sent.clone());
         let help = "Messages of clients that were read and have no effect";
@@ -103,6 +108,7 @@ impl Metrics {
         let label = DialectLabel { dialect };
         Counters {
             connections: self.connections.get_or_create(&label).clone(),
+            subscriptions: self.subscriptions.get_or_create(&label).clone(),
             events: self.events.get_or_create(&label).clone(),
             sent: self.sent.get_or_create(&label).clone(),
             ignored: self.ignored.get_or_create(&label).clone(),

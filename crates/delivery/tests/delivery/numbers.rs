@@ -139,6 +139,7 @@ async fn no_number_stays_0_when_everything_happens() {
     let text = world.metrics();
     for family in [
         "delivery_connections",
+        "delivery_subscriptions",
         "delivery_lanes",
         "delivery_lane_readers",
         "delivery_readers_stalled",

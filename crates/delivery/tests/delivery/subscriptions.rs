@@ -113,6 +113,7 @@ async fn nothing_comes(client: &mut Client) {
     assert!(more.is_err(), "{more:?}");
 }
 
+/// Also a regression: a task span while a command waited for a lane and others waited behind it.
 #[tokio::test(start_paused = true)]
 async fn subscriptions_come_and_go_between_their_acknowledgements() {
     let world = World::new();
@@ -128,6 +129,7 @@ async fn subscriptions_come_and_go_between_their_acknowledgements() {
     let all = remote.subscribe(live(&world, "all", Selection::default())).unwrap();
     let b = remote.subscribe(live(&world, "b", channel("b"))).unwrap();
     expect(&mut client, &["all", "b"]).await;
+    assert_eq!(world.metric("delivery_subscriptions{"), 3);
     assert_eq!(
         world.metric("delivery_lane_readers{selection=\"several\",frames=\"plain\"}"),
         1
@@ -162,6 +164,7 @@ async fn subscriptions_come_and_go_between_their_acknowledgements() {
     expect(&mut client, &["nothing"]).await;
     world.log.append("a", ["9".to_owned()]);
     nothing_comes(&mut client).await;
+    assert_eq!(world.metric("delivery_subscriptions{"), 0);
     assert_eq!(world.metric("delivery_lanes{"), 0);
     assert_eq!(world.metric("delivery_readers_behind{"), 0);
 }
