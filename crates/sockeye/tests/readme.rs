@@ -1,6 +1,7 @@
-//! The README's five-minute tour, typed as it stands there: every command works, and prints what the README shows.
+//! The README's five-minute tour, and the pages it leads to, typed as they stand there: every command works, and prints what
+//! they show.
 //!
-//! The blocks marked `console` are one shell session: lines that begin with `$ ` are typed (a following line that ends a
+//! The blocks of a page that are marked `console` are one shell session: lines that begin with `$ ` are typed (a following line that ends a
 //! `\` continuation belongs to it), all others are output. What differs from run to run (ids, times, keys, ports) is
 //! compared by its form.
 
@@ -13,8 +14,17 @@ use support::sockeye;
 
 #[test]
 fn the_tour_works_as_it_stands() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
-    let session = session(&readme);
+    works_as_it_stands("README.md");
+}
+
+#[test]
+fn the_page_on_groups_works_as_it_stands() {
+    works_as_it_stands("docs/groups.md");
+}
+
+fn works_as_it_stands(page: &str) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+    let session = session(&std::fs::read_to_string(page).unwrap());
     assert!(
         session.typed.len() >= 8,
         "the tour has a few commands: {:?}",
@@ -34,7 +44,8 @@ fn the_tour_works_as_it_stands() {
         session
             .typed
             .iter()
-            .map(|line| runnable(&here(line)))
+            .enumerate()
+            .map(|(at, line)| runnable(at, &here(line)))
             .collect::<Vec<_>>()
             .join("\n")
     );
@@ -108,8 +119,9 @@ fn session(readme: &str) -> Session {
     session
 }
 
-/// A command as the script runs it: one in the background is given time to be ready, by what it says.
-fn runnable(line: &str) -> String {
+/// A command as the script runs it: one in the background is given time to be ready, by what it says. What it prints is shown, but
+/// for what it puts into a file.
+fn runnable(at: usize, line: &str) -> String {
     let Some(command) = line.strip_suffix(" &") else {
         return line.to_owned();
     };
@@ -118,13 +130,19 @@ fn runnable(line: &str) -> String {
     } else {
         "streaming"
     };
-    let log = format!("{ready}.log");
+    let log = format!("{ready}-{at}.log");
     let pid = if ready == "listens" { "server=$! " } else { "" };
-    // `tail --pid` ends with the command, so that one that fails does not hang the tour.
+    let (into, show) = if command.contains(" > ") {
+        // The process is still the last one in the background, `$!`.
+        (format!("2>{log}"), format!("cat {log}"))
+    } else {
+        // `tail --pid` ends with the command, so that one that fails does not hang the tour.
+        (format!(">{log} 2>&1"), format!("tail -n +1 -f --pid $watched {log} &"))
+    };
     format!(
-        ": >{log}; {command} >{log} 2>&1 & {pid}watched=$!\n\
-         for _ in $(seq 300); do grep -q {ready} {log} && break; read -rt 0.1 <> <(:) || :; done; grep -q {ready} {log}\n\
-         tail -n +1 -f --pid $watched {log} &"
+        ": >{log}; {command} {into} & {pid}watched=$!\n\
+         for _ in $(seq 300); do grep -q {ready} {log} && break; sleep 0.1; done; grep -q {ready} {log}\n\
+         {show}"
     )
 }
 
@@ -135,7 +153,7 @@ fn form(line: &str) -> String {
         (r"drg_[0-9A-Za-z]{6}_[0-9A-Za-z]{30,}", "KEY"),
         (r"drg_[0-9A-Za-z]{6}", "PREFIX"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
-        (r"^AQ[A-Za-z0-9_-]{20,}$", "CURSOR"),
+        (r"\bAQ[A-Za-z0-9_-]{20,}$", "CURSOR"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"\d\d:\d\d:\d\d\.\d+", "CLOCK"),
         (r"password \(shown once\): \w+", "PASSWORD"),
