@@ -28,7 +28,7 @@ use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
 use crate::remote::{Command, Directed, Remote};
-use crate::session::{Closing, Message, Session, Verdict};
+use crate::session::{Closing, Later, Message, Session, Verdict};
 use crate::socket::Socket;
 use crate::subscription::Subscription;
 use crate::wheel::Wheel;
@@ -49,6 +49,8 @@ pub(crate) struct Connection<IO, S> {
     pong: Option<Bytes>,
     /// An answer that has no room yet. Until it has, nothing more is taken from the client.
     owed: Option<Bytes>,
+    /// What is being done for a message. Until it is done, nothing more is taken from the client either.
+    work: Option<Later>,
     /// A command that waits for a lane to give the socket back; others wait behind it.
     waiting: Option<Command>,
     closing: Option<Leave>,
@@ -97,6 +99,7 @@ where
             gathered: 0,
             pong: None,
             owed: None,
+            work: None,
             waiting: None,
             closing: None,
             counters,
@@ -131,7 +134,7 @@ where
                 self.feeds.rest();
             }
             let member: Arc<dyn Member> = self.outlet.clone();
-            let inbox = self.owed.is_none().then_some(&mut self.inbox);
+            let inbox = (self.owed.is_none() && self.work.is_none()).then_some(&mut self.inbox);
             // In this order, so that all that is due goes out in one write.
             tokio::select! {
                 biased;
@@ -148,6 +151,11 @@ where
                         let position = self.feeds.at(at).position().cloned();
                         self.unreadable(&error, position.as_ref());
                     }
+                },
+                verdict = Later::done(&mut self.work), if open => {
+                    self.work = None;
+                    self.judge(verdict);
+                    self.receive();
                 },
                 turn = self.outlet.traffic(inbox, self.waiting.is_none()) => {
                     self.gathered = 0;
@@ -274,7 +282,7 @@ where
         if self.inbox.is_empty() {
             return;
         }
-        while self.owed.is_none() {
+        while self.owed.is_none() && self.work.is_none() {
             match self.protocol.receive(&mut self.inbox) {
                 Ok(None) => break,
                 Ok(Some(incoming)) => self.incoming(incoming),
@@ -308,7 +316,14 @@ where
         if self.closing.is_some() {
             return;
         }
-        match self.session.receive(message) {
+        let verdict = self.session.receive(message);
+        self.judge(verdict);
+    }
+
+    /// Does what a message wants.
+    fn judge(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Later(work) => self.work = Some(work),
             Verdict::Ignore => drop(self.counters.ignored.inc()),
             Verdict::Taken => {}
             Verdict::Reply(text) => self.answer(frame::text(&text)),
@@ -346,7 +361,7 @@ where
         self.seat = None;
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
         self.feeds.rest();
-        (self.owed, self.waiting) = (None, None);
+        (self.owed, self.work, self.waiting) = (None, None, None);
         self.closing = Some(Leave {
             cause,
             code,

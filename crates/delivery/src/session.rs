@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -61,7 +63,7 @@ pub enum Message<'a> {
 }
 
 /// What to do about a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing; it is counted.
     Ignore,
@@ -69,6 +71,8 @@ pub enum Verdict {
     Taken,
     /// Answer with a text message. While the client takes none, its next messages wait.
     Reply(String),
+    /// What it takes some work to tell. Until it is done, which must not take seconds, the client's next messages wait.
+    Later(Later),
     /// A member of a group acknowledges the event of this id.
     Ack(ByteString),
     /// A member of a group returns the event of this id.
@@ -76,6 +80,9 @@ pub enum Verdict {
     /// End the connection.
     Close(Closing),
 }
+
+/// Work that ends with a verdict. It goes when the connection ends.
+pub struct Later(Pin<Box<dyn Future<Output = Verdict> + Send>>);
 
 /// What the client is told at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +102,36 @@ pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, behind: &Position
         Ok::<_, Infallible>(())
     });
     frame
+}
+
+impl Later {
+    /// Work to be done for a message.
+    pub fn new(work: impl Future<Output = Verdict> + Send + 'static) -> Self {
+        Self(Box::pin(work))
+    }
+
+    /// Waits for the verdict, if there is work; for ever if there is none.
+    pub(crate) async fn done(work: &mut Option<Self>) -> Verdict {
+        match work {
+            Some(Self(work)) => work.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Nothing is known of a verdict before it is there: it is equal to itself.
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Later {}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
 }
 
 impl Message<'_> {

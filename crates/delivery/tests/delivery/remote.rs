@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::world::{CLOSE, PlainFrames, TEXT, World, closed, expect, frame, next, numbers, read_to_end, subscription};
 use futures_util::SinkExt;
-use sockeye_delivery::{Cause, Closing, Encoder, End, Message, Remote, RemoteError, Selection, Session, Verdict};
+use sockeye_delivery::{
+    Cause, Closing, Encoder, End, Later, Message, Remote, RemoteError, Selection, Session, Verdict,
+};
 use sockeye_limits as limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
@@ -32,6 +34,14 @@ impl Session for Echo {
 
     fn receive(&mut self, message: Message<'_>) -> Verdict {
         match message {
+            // As slow as the number says.
+            Message::Text(text) if text.starts_with("after ") => {
+                let (text, pause) = (text.to_owned(), Duration::from_millis(text[6..].parse().unwrap()));
+                Verdict::Later(Later::new(async move {
+                    sleep(pause).await;
+                    Verdict::Reply(text)
+                }))
+            }
             Message::Text(text) => Verdict::Reply(text.to_owned()),
             Message::Binary(_) => Verdict::Ignore,
         }
@@ -83,6 +93,42 @@ async fn messages_are_answered_one_by_one() {
         client.send(Received::text(text)).await.unwrap();
         assert_eq!(next(&mut client).await, Received::text(text));
     }
+}
+
+/// A message that takes some work holds up those behind it, and no event.
+#[tokio::test(start_paused = true)]
+async fn messages_are_answered_in_order_however_long_it_takes() {
+    let world = World::new();
+    let (io, _remote, end) = connect(&world, 1 << 16).await;
+    let mut client = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+    let start = Instant::now();
+    for text in ["after 300", "at once", "after 200", "after 0", "last"] {
+        client.send(Received::text(text)).await.unwrap();
+    }
+    sleep(Duration::from_millis(10)).await;
+    world.log.append("a", numbers(1));
+    expect(&mut client, 0..1).await;
+    assert!(start.elapsed() < Duration::from_millis(20));
+    for (text, millis) in [
+        ("after 300", 300),
+        ("at once", 300),
+        ("after 200", 500),
+        ("after 0", 500),
+        ("last", 500),
+    ] {
+        assert_eq!(next(&mut client).await, Received::text(text));
+        let late = start.elapsed().checked_sub(Duration::from_millis(millis));
+        assert!(
+            late.is_some_and(|late| late < Duration::from_millis(20)),
+            "{text}: {late:?}"
+        );
+    }
+    // Who goes meanwhile is not waited for.
+    client.send(Received::text("after 2000")).await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    world.stop.cancel();
+    assert_eq!(closed(&mut client).await.0, 1001);
+    assert_eq!(end.await.unwrap().cause, Cause::Stopping);
 }
 
 /// Answers that nobody reads are bounded: the client's next messages wait in its own system.
