@@ -76,6 +76,10 @@ pub const FILTER_PATTERN: usize = 256 * KIB;
 pub const FILTER_PATTERN_CACHE: usize = 256 * KIB;
 /// Deepest nesting within one regular expression: its parser recurses as deep.
 pub const FILTER_PATTERN_DEPTH: u32 = 32;
+/// Longest line of `sockeye filter`, in bytes: it is held as a whole. Far above what any event may have.
+pub const FILTER_LINE: usize = 64 * MIB;
+/// Bytes that `sockeye filter` reads and writes at a time.
+pub const FILTER_LINES: usize = 64 * KIB;
 
 // ---------------------------------------------------------------------------------------------- WebSocket
 

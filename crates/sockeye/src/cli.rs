@@ -12,6 +12,7 @@ use crate::{
     bench::{self, BenchArgs},
     demo::{self, DemoArgs},
     device::{self, DeviceArgs},
+    filter::{self, FilterArgs},
     group::{self, GroupArgs},
     key::{self, KeyArgs},
     manual,
@@ -40,6 +41,7 @@ enum Command {
     Config,
     Stream(StreamArgs),
     Publish(PublishArgs),
+    Filter(FilterArgs),
     App(AppArgs),
     Device(DeviceArgs),
     Group(GroupArgs),
@@ -67,6 +69,7 @@ impl Cli {
     pub async fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Serve(args) => return serve::run(args).await,
+            Command::Filter(args) => return filter::run(&args),
             Command::Demo(args) => demo::run(args).await,
             Command::Config => crate::config::run(),
             Command::Stream(args) => stream::run(args).await,

@@ -6,6 +6,7 @@
 //! | `serve.rs`, `config.rs` | a server and its configuration |
 //! | `demo/` | the whole way of an event, with this machine as the devices |
 //! | `stream.rs`, `publish.rs` | a client's and a device's end |
+//! | `filter.rs` | the language of `where` and `fields`, for JSON lines |
 //! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
 //! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
@@ -22,6 +23,7 @@ mod client;
 mod config;
 mod demo;
 mod device;
+mod filter;
 mod group;
 mod key;
 mod manual;
