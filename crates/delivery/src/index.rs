@@ -1,11 +1,13 @@
-//! Things that are looked for by the equality of a selection (a device, a channel, a type), so that an event costs what it
-//! matches, not what there is.
+//! Things that are looked for by the equality of a selection (a device, a channel, a type, or one that its filter demands), so
+//! that an event costs what it matches, not what there is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytestring::ByteString;
-use sockeye_event::Event;
+use sockeye_filter as filter;
 
+use crate::seen::{Seen, with_scratch};
 use crate::subscription::{Field, Selection};
 
 /// Things, each with a selection.
@@ -13,7 +15,11 @@ use crate::subscription::{Field, Selection};
 pub(crate) struct Index<T> {
     /// By the equality that an event must fulfil: a map for each field, in the order of [`Field::ALL`].
     by: [HashMap<ByteString, Few<T>>; Field::ALL.len()],
-    /// Those that want every event, or cannot be looked for.
+    /// Those that have a filter only, by a number that is never used twice.
+    filtered: HashMap<u64, T>,
+    filters: filter::Index<u64>,
+    next: u64,
+    /// Those that want every event.
     others: Vec<T>,
 }
 
@@ -29,7 +35,14 @@ enum Few<T> {
 impl<T> Index<T> {
     pub(crate) fn insert(&mut self, selection: &Selection, thing: T) {
         let Some((field, value)) = selection.equality() else {
-            self.others.push(thing);
+            match &selection.filter {
+                None => self.others.push(thing),
+                Some(filter) => {
+                    self.filters.insert(self.next, Arc::clone(filter));
+                    self.filtered.insert(self.next, thing);
+                    self.next += 1;
+                }
+            }
             return;
         };
         let by = &mut self.by[field as usize];
@@ -47,7 +60,13 @@ impl<T> Index<T> {
     /// Removes a thing that was inserted with this selection.
     pub(crate) fn remove(&mut self, selection: &Selection, is: impl Fn(&T) -> bool) {
         let Some((field, value)) = selection.equality() else {
-            self.others.retain(|other| !is(other));
+            if selection.filter.is_none() {
+                self.others.retain(|other| !is(other));
+            } else {
+                for (number, _) in self.filtered.extract_if(|_, other| is(other)) {
+                    self.filters.remove(number);
+                }
+            }
             return;
         };
         let by = &mut self.by[field as usize];
@@ -65,10 +84,15 @@ impl<T> Index<T> {
     }
 
     /// All whose selection may want an event.
-    pub(crate) fn candidates(&self, event: &Event) -> impl Iterator<Item = &T> {
+    pub(crate) fn candidates(&self, seen: &Seen<'_>) -> impl Iterator<Item = &T> {
         let indexed = Field::ALL.into_iter().zip(&self.by).filter(|(_, by)| !by.is_empty());
-        let found = indexed.filter_map(|(field, by)| by.get(field.of(event)?));
-        found.flat_map(Few::as_slice).chain(&self.others)
+        let found = indexed.filter_map(|(field, by)| by.get(field.of(seen.event)?));
+        let mut passed = Vec::new();
+        if !self.filters.is_empty() {
+            with_scratch(|scratch| self.filters.each_passed(seen, scratch, |number| passed.push(number)));
+        }
+        let filtered = passed.into_iter().filter_map(|number| self.filtered.get(&number));
+        found.flat_map(Few::as_slice).chain(filtered).chain(&self.others)
     }
 }
 
@@ -85,6 +109,9 @@ impl<T> Default for Index<T> {
     fn default() -> Self {
         Self {
             by: Default::default(),
+            filtered: HashMap::new(),
+            filters: filter::Index::default(),
+            next: 0,
             others: Vec::new(),
         }
     }
@@ -92,6 +119,8 @@ impl<T> Default for Index<T> {
 
 #[cfg(test)]
 mod tests {
+    use sockeye_event::Event;
+
     use super::*;
 
     fn event(device: &str, channel: &str) -> Event {
@@ -109,7 +138,7 @@ mod tests {
     }
 
     fn found(index: &Index<u32>, device: &str, channel: &str) -> Vec<u32> {
-        let mut found: Vec<_> = index.candidates(&event(device, channel)).copied().collect();
+        let mut found: Vec<_> = index.candidates(&Seen::new(&event(device, channel))).copied().collect();
         found.sort_unstable();
         found
     }
@@ -121,6 +150,10 @@ mod tests {
             channel: channel.map(Into::into),
             ..Selection::default()
         };
+        let filtered = |text: &str, device: Option<&str>| Selection {
+            filter: Some(Arc::new(filter::Filter::parse(text, filter::Shape::Event).unwrap())),
+            ..selection(device, None)
+        };
         let all = [
             (selection(None, None), 0),
             (selection(Some("d"), None), 1),
@@ -128,21 +161,25 @@ mod tests {
             (selection(Some("d"), None), 3),
             (selection(None, Some("c")), 4),
             (selection(Some("e"), None), 5),
+            (filtered("ce.subject=is:c,x", None), 6),
+            (filtered("ce.subject=is:x", Some("d")), 7),
         ];
         let mut index = Index::default();
         for (selection, thing) in &all {
             index.insert(selection, *thing);
         }
-        assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4]);
-        assert_eq!(found(&index, "e", "x"), [0, 5]);
-        assert_eq!(found(&index, "x", "x"), [0]);
+        assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4, 6, 7]);
+        assert_eq!(found(&index, "e", "x"), [0, 5, 6]);
+        assert_eq!(found(&index, "x", "y"), [0]);
         index.remove(&all[1].0, |thing| *thing == 1);
         index.remove(&all[5].0, |thing| *thing == 4);
-        assert_eq!(found(&index, "d", "c"), [0, 2, 3, 4]);
-        assert_eq!(found(&index, "e", "x"), [0, 5]);
+        index.remove(&all[6].0, |thing| *thing == 5);
+        assert_eq!(found(&index, "d", "c"), [0, 2, 3, 4, 6, 7]);
+        assert_eq!(found(&index, "e", "x"), [0, 5, 6]);
         for (selection, thing) in &all {
             index.remove(selection, |other| other == thing);
         }
         assert!(index.others.is_empty() && index.by.iter().all(HashMap::is_empty));
+        assert!(index.filters.is_empty() && index.filtered.is_empty());
     }
 }

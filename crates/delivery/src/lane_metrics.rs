@@ -38,7 +38,7 @@ pub(crate) struct LaneCounters {
 /// What makes lanes cost the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LaneKind {
-    /// The field by which it is looked for; `whole` if it is shown every event, `several` if one socket has it to itself, with
+    /// The field by which it is looked for, or `filter`; `whole` if it is shown every event, `several` if one socket has it to itself, with
     /// several selections.
     selection: &'static str,
     frames: &'static str,
@@ -70,12 +70,13 @@ impl LaneMetrics {
 
     /// The counters of a lane; without a selection, of one with several.
     pub(crate) fn of(&self, selection: Option<&Selection>, deflate: bool) -> Arc<LaneCounters> {
-        let selection = match selection.map(Selection::equality) {
+        let selection = match selection.map(|selection| (selection.equality(), &selection.filter)) {
             None => "several",
-            Some(None) => "whole",
-            Some(Some((Field::Device, _))) => "device",
-            Some(Some((Field::Channel, _))) => "channel",
-            Some(Some((Field::Type, _))) => "type",
+            Some((None, None)) => "whole",
+            Some((None, Some(_))) => "filter",
+            Some((Some((Field::Device, _)), _)) => "device",
+            Some((Some((Field::Channel, _)), _)) => "channel",
+            Some((Some((Field::Type, _)), _)) => "type",
         };
         let frames = if deflate { "deflated" } else { "plain" };
         let kind = LaneKind { selection, frames };

@@ -17,6 +17,7 @@ use crate::frames::{FrameEnd, Frames};
 use crate::index::Index;
 use crate::lane_metrics::{LaneCounters, LaneMetrics};
 use crate::metrics::Held;
+use crate::seen::Seen;
 use crate::segment::{Entry, Segment};
 use crate::session::text_frame;
 use crate::subscription::Selection;
@@ -31,7 +32,7 @@ pub(crate) struct LaneId(u64);
 pub(crate) struct LaneKey {
     pub(crate) selection: Selection,
     /// Name of the encoder.
-    pub(crate) form: &'static str,
+    pub(crate) form: Box<str>,
     /// Whether frames are compressed (permessage-deflate).
     pub(crate) deflate: bool,
 }
@@ -77,11 +78,11 @@ enum Kind {
 }
 
 /// Frames of one event, by what makes them.
-type Made = Vec<MadeFrame>;
+type Made<'a> = Vec<MadeFrame<'a>>;
 
-struct MadeFrame {
+struct MadeFrame<'a> {
     /// Name of the encoder.
-    form: &'static str,
+    form: &'a str,
     deflate: bool,
     frame: Bytes,
     /// Whether a lane holds it as it is.
@@ -110,7 +111,7 @@ impl Lanes {
     pub(crate) fn join(&mut self, wish: &Arc<Wish>, deflate: bool, core: usize, metrics: &LaneMetrics) -> LaneId {
         let key = LaneKey {
             selection: wish.selection.clone(),
-            form: wish.encoder.name(),
+            form: wish.encoder.name().into(),
             deflate,
         };
         let id = self.ids.get(&key).copied().unwrap_or_else(|| {
@@ -250,9 +251,10 @@ impl Lanes {
             behind.advance(entry.partition, entry.offset + 1);
             // Lanes that differ in their selection share the frame of an event.
             let mut made = Made::new();
-            for want in self.index.candidates(&entry.event) {
+            let seen = Seen::new(&entry.event);
+            for want in self.index.candidates(&seen) {
                 let lane = &self.by_id[&want.lane];
-                if lane.members.is_empty() || !want.wish.selection.wants(&entry.event) {
+                if lane.members.is_empty() || !want.wish.selection.wants_seen(&seen) {
                     continue;
                 }
                 if let Kind::Own { once, .. } = &lane.kind {
@@ -310,7 +312,7 @@ impl Growing {
     }
 
     /// One more frame of a lane that one connection has to itself: others may hold the same.
-    fn keep(&mut self, entry: &Entry, serial: u32, made: &mut MadeFrame) {
+    fn keep(&mut self, entry: &Entry, serial: u32, made: &mut MadeFrame<'_>) {
         self.weight += size_of::<Bytes>() + size_of::<FrameEnd>();
         if !std::mem::replace(&mut made.is_held, true) {
             self.weight += made.frame.len();
@@ -326,9 +328,15 @@ impl Growing {
 }
 
 /// The frame of an event for a wish; made if no other lane has had it made.
-fn frame_of<'a>(made: &'a mut Made, wish: &Wish, deflate: bool, event: &Event, behind: &Position) -> &'a mut MadeFrame {
+fn frame_of<'a, 'w>(
+    made: &'a mut Made<'w>,
+    wish: &'w Wish,
+    deflate: bool,
+    event: &Event,
+    behind: &Position,
+) -> &'a mut MadeFrame<'w> {
     let form = wish.encoder.name();
-    let find = |made: &Made, deflate: bool| {
+    let find = |made: &Made<'_>, deflate: bool| {
         made.iter()
             .position(|made| (made.form, made.deflate) == (form, deflate))
     };

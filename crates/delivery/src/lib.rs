@@ -6,6 +6,7 @@
 //! | `subscription.rs` | [`Subscription`]: what a client wants to see of a log |
 //! | `session.rs` | [`Session`], [`Encoder`]: what a dialect adds |
 //! | `topic.rs` | one topic that is read: once for all, shown to its lanes |
+//! | `seen.rs` | an event as filters see it |
 //! | `segment.rs` | its batches, decoded once |
 //! | `budget.rs`, `tail.rs`, `past.rs` | segments in memory, within one budget: the newest, and what was read again |
 //! | `lanes.rs`, `index.rs`, `frames.rs` | filtered once, encoded once |
@@ -59,6 +60,7 @@ mod past;
 mod pulse;
 mod reached;
 mod remote;
+mod seen;
 mod segment;
 mod session;
 mod shard;

@@ -39,7 +39,7 @@ pub trait Session: Send {
 /// How events look: shared by all clients that are to see the same bytes.
 pub trait Encoder: Send + Sync {
     /// Encoders of one name give the same bytes for an event of a topic.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Appends the event as the payload of one text frame. What is in the buffer stays.
     ///

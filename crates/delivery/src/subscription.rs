@@ -1,9 +1,14 @@
 //! What a client wants to see of a log.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use jiff::Timestamp;
 use sockeye_event::Event;
+use sockeye_filter::Filter;
 use sockeye_log::{GroupId, Position, Topic};
+
+use crate::seen::Seen;
 
 /// One subscription of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +41,8 @@ pub struct Selection {
     pub device: Option<ByteString>,
     /// Only events of this type.
     pub ty: Option<ByteString>,
+    /// Only events that pass this (compat/drogue.md, decision 9). One that demands nothing is left out.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// A field by which lanes are looked for.
@@ -60,18 +67,28 @@ impl SubscriptionId {
 impl Selection {
     /// Whether the event is wanted.
     pub fn wants(&self, event: &Event) -> bool {
-        let is = |wanted: &Option<ByteString>, field: Field| wanted.is_none() || wanted.as_ref() == field.of(event);
-        is(&self.channel, Field::Channel) && is(&self.device, Field::Device) && is(&self.ty, Field::Type)
+        self.wants_seen(&Seen::new(event))
+    }
+
+    pub(crate) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
+        let is =
+            |wanted: &Option<ByteString>, field: Field| wanted.is_none() || wanted.as_ref() == field.of(seen.event);
+        is(&self.channel, Field::Channel)
+            && is(&self.device, Field::Device)
+            && is(&self.ty, Field::Type)
+            && self.filter.as_ref().is_none_or(|filter| seen.passes(filter))
     }
 
     /// The selection as a part of a group's identity (DESIGN.md, words); empty for all events.
     pub fn canonical(&self) -> String {
-        let parts = [("channel", &self.channel), ("device", &self.device), ("type", &self.ty)];
-        GroupId::selection_of(
-            parts
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, &**value.as_ref()?))),
-        )
+        let filter = self.filter.as_ref().map(|filter| filter.to_string());
+        let parts = [
+            ("channel", self.channel.as_deref()),
+            ("device", self.device.as_deref()),
+            ("type", self.ty.as_deref()),
+            ("where", filter.as_deref()),
+        ];
+        GroupId::selection_of(parts.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
     /// The equality that rules out most events, if there is one.
@@ -128,8 +145,9 @@ mod tests {
             channel: Some("a/b&c".into()),
             device: Some("d".into()),
             ty: Some(TYPE_EVENT.into()),
+            filter: Some(Arc::new("t=eq:5".parse().unwrap())),
         };
-        let canonical = "channel=a/b%26c&device=d&type=io.drogue.event.v1";
+        let canonical = "channel=a/b%26c&device=d&type=io.drogue.event.v1&where=t=5;";
         assert_eq!(selection.canonical(), canonical);
     }
 

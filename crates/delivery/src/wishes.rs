@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sockeye_log::Position;
 
 use crate::index::Index;
+use crate::seen::Seen;
 use crate::segment::Entry;
 use crate::session::Encoder;
 use crate::subscription::{Selection, SubscriptionId};
@@ -133,7 +134,8 @@ impl Wishes {
         let mut wanting: Vec<u32> = match &self.index {
             None => self.all.iter().filter(wants).map(|numbered| numbered.serial).collect(),
             Some(index) => {
-                let candidates = index.candidates(&entry.event).filter_map(|serial| self.get(*serial));
+                let seen = Seen::new(&entry.event);
+                let candidates = index.candidates(&seen).filter_map(|serial| self.get(*serial));
                 candidates.filter(wants).map(|numbered| numbered.serial).collect()
             }
         };

@@ -36,6 +36,12 @@ pub struct StreamArgs {
     /// Only events of this type.
     #[arg(long = "type", value_name = "TYPE")]
     ty: Option<String>,
+    /// Only events that pass this: payload fields by bare name, attributes as `ce.device` (see `sockeye filter`).
+    #[arg(long = "where", value_name = "CONDITIONS", allow_hyphen_values = true)]
+    conditions: Option<String>,
+    /// What of their payloads, such as `attrs(temperature,humidity),status`.
+    #[arg(long, value_name = "SELECTOR", allow_hyphen_values = true)]
+    fields: Option<String>,
     /// Share the events with all who give the same name, so that each gets some and together they get all: the group keeps its
     /// place while nobody reads.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "until"])]
@@ -169,6 +175,8 @@ fn parameters(args: &StreamArgs) -> Vec<(&'static str, String)> {
         ("until", &args.until),
         ("device", &args.device),
         ("type", &args.ty),
+        ("where", &args.conditions),
+        ("fields", &args.fields),
         ("group_id", &args.group),
         ("balance", &by_device),
         ("cursor", &cursor),

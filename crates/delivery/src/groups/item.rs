@@ -39,7 +39,7 @@ struct Shared {
 /// A frame that was made: by which encoder, compressed or not.
 #[derive(Debug)]
 struct Made {
-    form: &'static str,
+    form: Box<str>,
     deflate: bool,
     frame: Bytes,
     _held: Held,
@@ -102,7 +102,9 @@ impl Item {
         let (name, deflate) = (encoder.name(), form.deflate);
         let mut frames = self.0.frames.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |frames: &[Made], deflate| {
-            let made = frames.iter().find(|made| (made.form, made.deflate) == (name, deflate));
+            let made = frames
+                .iter()
+                .find(|made| (&*made.form, made.deflate) == (name, deflate));
             made.map(|made| made.frame.clone())
         };
         if let Some(frame) = find(&frames, deflate) {
@@ -111,7 +113,7 @@ impl Item {
         let plain = find(&frames, false).unwrap_or_else(|| text_frame(&**encoder, self.event(), &self.0.behind));
         let frame = if deflate { deflated(plain) } else { plain };
         frames.push(Made {
-            form: name,
+            form: name.into(),
             deflate,
             frame: frame.clone(),
             _held: metrics.hold(frame.len() + size_of::<Made>()),

@@ -8,12 +8,14 @@
 //! | `wanted.rs` | which events, from where, until when |
 //! | `group.rs` | the group that it may name |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
+//! | `projected.rs` | events of whose payload only some fields are wanted |
 //! | `session.rs` | the protocol of an open socket, without I/O |
 //! | `right.rs` | the right that an open socket depends on |
 //! | `metrics.rs` | [`Metrics`] |
 
 mod group;
 mod metrics;
+mod projected;
 mod refusal;
 mod request;
 mod right;

@@ -74,11 +74,6 @@ impl Refusal {
         Self::BadRequest(format!("the query parameter `{name}` is not UTF-8 after percent-decoding").into())
     }
 
-    /// A parameter that would change what is delivered.
-    pub(crate) fn not_served(name: &str) -> Self {
-        Self::BadRequest(format!("the query parameter `{name}` is not served by this version: leave it out").into())
-    }
-
     /// A parameter with a value that is not allowed; what is wrong follows its name.
     pub(crate) fn wrong(name: &str, problem: &str) -> Self {
         Self::BadRequest(format!("the query parameter `{name}` {problem}").into())

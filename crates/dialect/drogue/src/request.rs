@@ -35,9 +35,6 @@ struct Parameter<'a> {
 /// The sub-protocol of the CloudEvents WebSockets binding 1.0.2, section 3.2: one structured event in JSON per text frame.
 pub(crate) const SUB_PROTOCOL: &str = "cloudevents.json";
 
-/// Parameters that choose events or receipts (decision 9). Who gives one relies on it, so that it must not be ignored.
-const NOT_SERVED: &[&str] = &["where", "fields"];
-
 impl Target {
     /// `/{application}` or `/{application}/{channel}`, each segment percent-decoded, so that `%2F` is part of the name.
     /// `None` for any other path, and for names that are not UTF-8: nothing is called so.
@@ -100,18 +97,6 @@ impl<'a> Query<'a> {
             }),
             _ => Err(CredentialsError::MoreThanOne.into()),
         }
-    }
-
-    /// Refuses the parameters that cannot be served. Those that are not known are ignored, as ever.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        for served_not in NOT_SERVED {
-            match self.values(served_not).count() {
-                0 => {}
-                1 => return Err(Refusal::not_served(served_not)),
-                _ => return Err(Refusal::repeated(served_not)),
-            }
-        }
-        Ok(())
     }
 
     /// The value of a parameter that may be given once.
@@ -239,27 +224,6 @@ mod tests {
             let expected = "400 Invalid request: More than one way of authentication provided";
             check_credentials(query, authorization, Err(expected));
         }
-    }
-
-    #[test]
-    fn parameters_that_cannot_be_served_are_not_ignored() {
-        for ignored in ["", "x=1", "x=1&x=2", "Where=1", "token=a"] {
-            assert!(Query::of(Some(ignored)).check().is_ok(), "{ignored}");
-        }
-        for name in NOT_SERVED {
-            for (query, part) in [
-                (format!("a=b&{name}="), format!("`{name}` is not served")),
-                (
-                    format!("{name}=1&{name}=2"),
-                    format!("`{name}` is given more than once"),
-                ),
-            ] {
-                let refusal = Query::of(Some(&query)).check().unwrap_err();
-                assert_eq!(refusal.status().as_u16(), 400, "{query}");
-                assert!(refusal.to_string().contains(&part), "{query}: {refusal}");
-            }
-        }
-        assert!(Query::of(Some("%77here=1")).check().is_err(), "however it is written");
     }
 
     #[test]

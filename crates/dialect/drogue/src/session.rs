@@ -8,8 +8,10 @@ use serde::Deserialize;
 use sockeye_access::Secret;
 use sockeye_delivery::{Closing, Encoder, Message, Remote, Session, Verdict};
 use sockeye_event::{Event, structured};
+use sockeye_filter::Fields;
 use sockeye_log::{Cursor, Position};
 
+use crate::projected::Projected;
 use crate::right::SocketRight;
 
 /// An open socket.
@@ -23,6 +25,8 @@ pub(crate) struct DrogueSession {
     pub(crate) right: Option<SocketRight>,
     /// The way to its connection, once that is open.
     remote: Option<Remote>,
+    /// What of the payloads is sent, if not all of it.
+    pub(crate) fields: Option<Fields>,
 }
 
 /// Events as CloudEvents in JSON (compat/drogue.md 1.9).
@@ -119,12 +123,16 @@ impl Session for DrogueSession {
     const DIALECT: &'static str = "drogue";
 
     fn encoder(&self) -> Arc<dyn Encoder> {
-        match &self.cursors_of {
+        let encoder: Arc<dyn Encoder> = match &self.cursors_of {
             None => Arc::new(StructuredJson),
             Some(application) => Arc::new(WithCursor {
                 application: application.clone(),
                 redelivered: false,
             }),
+        };
+        match &self.fields {
+            None => encoder,
+            Some(fields) => Arc::new(Projected::new(encoder, fields.clone())),
         }
     }
 

@@ -57,7 +57,6 @@ impl Drogue {
         if request.method() != Method::GET {
             return Err(Refusal::MethodNotAllowed);
         }
-        query.check()?;
         let group = Group::of(&query)?;
         let wanted = Wanted::of(&query, &target.application)?;
         let accept = handshake::accept(request.method(), request.headers())?;
@@ -84,10 +83,12 @@ impl Drogue {
         session.right = Some(right);
         session.cursors_of = wanted.cursor.then(|| topic.application().clone());
         session.acknowledges = group.as_ref().is_some_and(|group| group.receipts != Receipts::Pong);
+        session.fields = wanted.fields;
         let selection = Selection {
             channel: target.channel,
             device: wanted.device,
             ty: wanted.ty,
+            filter: wanted.filter,
         };
         let (begin, cursor) = timeout(limits::ENGINE_PROBE, async {
             let span = self.span(&topic, &caller, &application).await?;

@@ -1,10 +1,12 @@
 //! Which events a request wants, from where, up to when, and how they are to look (compat/drogue.md, decision 9).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use jiff::Timestamp;
 use sockeye_event::time;
+use sockeye_filter::{Fields, Filter, FilterError, Shape};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position};
 
@@ -18,6 +20,10 @@ pub(crate) struct Wanted {
     pub(crate) device: Option<ByteString>,
     /// Only events of this type.
     pub(crate) ty: Option<ByteString>,
+    /// Only events that pass this.
+    pub(crate) filter: Option<Arc<Filter>>,
+    /// What of their payloads is sent, if not all of it.
+    pub(crate) fields: Option<Fields>,
     /// Where reading starts.
     pub(crate) from: From,
     /// Only events that were appended before this time.
@@ -50,6 +56,9 @@ impl Wanted {
         let wanted = Self {
             device: text(query, "device", limits::DEVICE_NAME)?,
             ty: text(query, "type", limits::ATTRIBUTE_VALUE)?,
+            // An empty one is as none (compat/dojot.md 3.2).
+            filter: language(query, "where", |text| Filter::parse(text, Shape::Event))?.map(Arc::new),
+            fields: language(query, "fields", Fields::parse)?,
             from: match query.value("from")? {
                 None => From::Now,
                 Some(text) => From::of(text, application)?,
@@ -111,6 +120,17 @@ fn text(query: &Query<'_>, name: &'static str, most: usize) -> Result<Option<Byt
     }
 }
 
+/// A text in the language of compat/dojot.md.
+fn language<T>(
+    query: &Query<'_>,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, FilterError>,
+) -> Result<Option<T>, Refusal> {
+    let text = query.value(name)?.filter(|text| !text.is_empty());
+    let parsed = text.map(|text| parse(text).map_err(|error| Refusal::wrong(name, &format!("is wrong: {error}"))));
+    parsed.transpose()
+}
+
 fn until(text: &str) -> Result<Timestamp, Refusal> {
     parse_time(text).ok_or_else(|| Refusal::wrong("until", &format!("is not {TIME}")))
 }
@@ -134,6 +154,8 @@ mod tests {
         Wanted {
             device: None,
             ty: None,
+            filter: None,
+            fields: None,
             from: From::Now,
             until: None,
             cursor: false,
@@ -159,12 +181,20 @@ mod tests {
         let all = Wanted {
             device: Some("a/b".into()),
             ty: Some("io.drogue.event.v1".into()),
+            filter: Some(Arc::new(Filter::parse("t=gt:5;s=in:a,b c;", Shape::Event).unwrap())),
+            fields: Some("a(b,c)".parse().unwrap()),
             from: From::Earliest,
             until: Some(at("2026-01-01T00:00:00.5Z")),
             cursor: true,
         };
         let query = "device=a%2Fb&type=io.drogue.event.v1&from=earliest&until=2026-01-01T00:00:00.5Z&cursor=true";
-        check(query, all);
+        // As clients of dojot send it: not encoded.
+        check(&format!("{query}&where=t=gt:5;s=in:a,b+c;&fields=a(b,c)"), all.clone());
+        check(
+            &format!("{query}&fields=a%2Fb%2Ca%2Fc&where=t%3Dgt%3A5%3Bs%3Din%3Aa%2Cb%20c"),
+            all,
+        );
+        check("where=&fields=", wanted());
         let from = |from| Wanted { from, ..wanted() };
         let hour = From::Time(at("2026-01-01T10:00:00Z"));
         for time in [
@@ -235,8 +265,16 @@ mod tests {
             &format!("device={}", "a".repeat(256)),
             "`device` is longer than 255 bytes",
         );
+        check_refused(
+            "where=t=foo:5;",
+            "`where` is wrong: INVALID_OPERATOR: 'foo' at 2, expected one of eq neq",
+        );
+        check_refused(
+            "fields=a,,b",
+            "`fields` is wrong: INVALID_SYNTAX: ',' at 2, expected a name",
+        );
         check_refused("type=%ff", "`type` is not UTF-8");
-        for name in ["device", "type", "from", "until", "cursor"] {
+        for name in ["device", "type", "where", "fields", "from", "until", "cursor"] {
             check_refused(
                 &format!("{name}=x&{name}=x"),
                 &format!("`{name}` is given more than once"),

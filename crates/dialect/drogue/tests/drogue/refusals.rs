@@ -168,7 +168,11 @@ async fn checks_have_their_order() {
         let answer = check(&world, (method, "/app?group_id=g"), &[login, plain], expected).await;
         assert_eq!(answer.headers["allow"], "GET");
     }
-    let filter = (400, "BadRequest", "`where` is not served");
+    let filter = (
+        400,
+        "BadRequest",
+        "`where` is wrong: INVALID_SYNTAX: the end at 1, expected `=`",
+    );
     check(&world, get("/app?where=x"), &[login, plain], filter).await;
     let group = (400, "BadRequest", "`sockeye group create --from`");
     check(&world, get("/app?group_id=g&from=earliest"), &[login, plain], group).await;

@@ -126,6 +126,48 @@ async fn events_after_the_101_arrive() {
     }
 }
 
+/// Clients with the same filter and the same fields share a lane, those who differ in one do not (decision 9).
+#[tokio::test]
+async fn where_and_fields() {
+    let world = World::new().await;
+    let cold = "where=celsius=lt:5;ce.device=is:d;";
+    let mut sockets = Vec::new();
+    for query in [
+        "fields=celsius",
+        cold,
+        &format!("{cold}&fields=celsius,at/x"),
+        "where=ce.subject=is:b",
+    ] {
+        sockets.push(connect(&world, &format!("/app?{query}")).await);
+    }
+    world.publish("a", r#"{"celsius":21.50,"at":1}"#).await;
+    world.publish("b", r#"{"celsius":"4.0","at":{"x":1,"y":2}}"#).await;
+    world.publish("a", "4").await;
+    world.publish("a", r#"{"celsius":-1}"#).await;
+    for (socket, expected) in sockets.iter_mut().zip([
+        &[r#"{"celsius":21.50}"#, r#"{"celsius":"4.0"}"#, "", r#"{"celsius":-1}"#][..],
+        &[r#"{"celsius":"4.0","at":{"x":1,"y":2}}"#, r#"{"celsius":-1}"#],
+        &[r#"{"celsius":"4.0","at":{"x":1}}"#, r#"{"celsius":-1}"#],
+        &[r#"{"celsius":"4.0","at":{"x":1,"y":2}}"#],
+    ]) {
+        for data in expected {
+            let Message::Text(text) = next(socket).await else {
+                panic!()
+            };
+            let data = if data.is_empty() {
+                String::new()
+            } else {
+                format!(",\"data\":{data}")
+            };
+            assert!(
+                text.contains(&format!("{data},\"device\":\"d\"}}")),
+                "{text} without {data}"
+            );
+            assert_eq!(text.contains("\"data\""), !data.is_empty(), "{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn messages_of_the_client() {
     let world = World::new().await;
