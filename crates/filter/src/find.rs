@@ -3,6 +3,7 @@
 //! The paths are a tree instead. A member is looked at if a path leads through it, and skipped if none does. Of members with the
 //! same name the last counts, as it does for a client that parses the text.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::escape::stands_for;
@@ -21,6 +22,8 @@ pub(crate) struct Finder {
 #[derive(Clone, Debug, Default)]
 struct Node {
     children: Vec<Child>,
+    /// Places of the children that have names, once there are many.
+    by_name: HashMap<Box<[u8]>, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +46,9 @@ pub(crate) struct Found {
 
 // ----------------------------------------------------------------------------------------------
 
+/// So many names are compared one by one.
+const FEW: usize = 8;
+
 /// Nothing: no value is empty.
 const NOTHING: Range<usize> = 0..0;
 
@@ -63,8 +69,7 @@ impl Finder {
     pub(crate) fn insert(&mut self, path: &Path) -> NodeId {
         let mut node = NodeId(0);
         for step in &path.0 {
-            let children = &self.nodes[node.0 as usize].children;
-            node = match children.iter().find(|child| child.step == *step) {
+            node = match self.nodes[node.0 as usize].child(step) {
                 Some(child) => child.node,
                 None => self.add(node, step),
             };
@@ -75,7 +80,7 @@ impl Finder {
     fn add(&mut self, parent: NodeId, step: &Step) -> NodeId {
         let node = NodeId(self.nodes.len() as u32);
         self.nodes.push(Node::default());
-        self.nodes[parent.0 as usize].children.push(Child {
+        self.nodes[parent.0 as usize].push(Child {
             step: step.clone(),
             index: step.index(),
             node,
@@ -93,13 +98,13 @@ impl Finder {
     /// The value of a node begins here.
     fn value(&self, id: NodeId, scanner: &mut Scanner<'_>, found: &mut Found) {
         let start = scanner.at();
-        let children = &self.nodes[id.0 as usize].children;
+        let node = &self.nodes[id.0 as usize];
         if found.spans[id.0 as usize] != NOTHING {
-            self.forget(children, found);
+            self.forget(&node.children, found);
         }
         match scanner.here() {
-            b'{' if !children.is_empty() => self.object(children, scanner, found),
-            b'[' if !children.is_empty() => self.array(children, scanner, found),
+            b'{' if !node.children.is_empty() => self.object(node, scanner, found),
+            b'[' if !node.children.is_empty() => self.array(&node.children, scanner, found),
             _ => {
                 scanner.value();
             }
@@ -108,10 +113,10 @@ impl Finder {
     }
 
     #[inline]
-    fn object(&self, children: &[Child], scanner: &mut Scanner<'_>, found: &mut Found) {
+    fn object(&self, node: &Node, scanner: &mut Scanner<'_>, found: &mut Found) {
         scanner.enter();
         while let Some(key) = scanner.member() {
-            match children.iter().find(|child| child.is_called(key)) {
+            match node.called(key) {
                 Some(child) => self.value(child.node, scanner, found),
                 None => {
                     scanner.value();
@@ -144,6 +149,41 @@ impl Finder {
     }
 }
 
+impl Node {
+    fn push(&mut self, child: Child) {
+        self.children.push(child);
+        // Those that came before are entered together when there are too many of them.
+        let from = match self.children.len() {
+            ..=FEW => return,
+            length if self.by_name.is_empty() => 0..length,
+            length => length - 1..length,
+        };
+        for at in from {
+            if let Step::Name(name) = &self.children[at].step {
+                self.by_name.insert(name.as_bytes().into(), at);
+            }
+        }
+    }
+
+    fn child(&self, step: &Step) -> Option<&Child> {
+        match step {
+            Step::Name(name) if self.children.len() > FEW => {
+                self.by_name.get(name.as_bytes()).map(|at| &self.children[*at])
+            }
+            _ => self.children.iter().find(|child| child.step == *step),
+        }
+    }
+
+    #[inline]
+    fn called(&self, key: Key<'_>) -> Option<&Child> {
+        if self.children.len() <= FEW || key.escaped {
+            self.children.iter().find(|child| child.is_called(key))
+        } else {
+            self.by_name.get(key.raw).map(|at| &self.children[*at])
+        }
+    }
+}
+
 impl Child {
     #[inline]
     fn is_called(&self, key: Key<'_>) -> bool {
@@ -160,5 +200,41 @@ impl Found {
     pub(crate) fn value<'a>(&self, node: NodeId, text: &'a [u8]) -> Value<'a> {
         let span = self.spans.get(node.0 as usize).cloned().unwrap_or(NOTHING);
         Value::of(text.get(span).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_names_are_found_as_few_are() {
+        for count in [1, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+            let mut finder = Finder::new();
+            let path = |name: String| Path(vec![Step::Name(name.into())]);
+            let nodes: Vec<_> = (0..count).map(|n| finder.insert(&path(format!("a{n}")))).collect();
+            let index = finder.insert(&Path(vec![Step::Index(0)]));
+            let again: Vec<_> = (0..count).map(|n| finder.insert(&path(format!("a{n}")))).collect();
+            assert_eq!(
+                (&nodes, finder.insert(&Path(vec![Step::Index(0)]))),
+                (&again, index),
+                "{count}"
+            );
+            let members: Vec<_> = (0..count)
+                .map(|n| format!("\"\\u0061{n}\":1{n},\"x\":0,\"a{n}\":2{n}"))
+                .collect();
+            let text = format!("{{{},\"\\u00610\":30}}", members.join(","));
+            let mut found = Found::default();
+            finder.find(text.as_bytes(), &mut found);
+            for (n, node) in nodes.iter().enumerate() {
+                let expected = if n == 0 { "30".to_owned() } else { format!("2{n}") };
+                assert_eq!(
+                    found.value(*node, text.as_bytes()),
+                    Value::Number(expected.as_bytes()),
+                    "{count}"
+                );
+            }
+            assert_eq!(found.value(index, text.as_bytes()), Value::Missing);
+        }
     }
 }
