@@ -2,6 +2,7 @@
 //!
 //! | file | idea |
 //! | --- | --- |
+//! | `filter.rs` | filters on the bytes of a payload beside a scan of the same bytes |
 //! | `append.rs` | the SQLite engine beside a raw append-only file that is synced the same way |
 //! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
 //! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
@@ -23,6 +24,7 @@
 mod append;
 mod delivery;
 mod fan_out;
+mod filter;
 mod idle;
 mod peers;
 mod process;
@@ -36,11 +38,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [append | publish | fan-out | tls | delivery | idle] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | idle] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
+    Filter,
     Append,
     Publish,
     FanOut,
@@ -61,6 +64,7 @@ fn main() -> Result<()> {
     let mut works = Vec::new();
     while let Some(word) = words.next() {
         match word.as_str() {
+            "filter" => works.push(Work::Filter),
             "append" => works.push(Work::Append),
             "publish" => works.push(Work::Publish),
             "fan-out" => works.push(Work::FanOut),
@@ -85,6 +89,7 @@ fn main() -> Result<()> {
     }
     if works.is_empty() {
         works = vec![
+            Work::Filter,
             Work::Append,
             Work::Publish,
             Work::FanOut,
@@ -95,6 +100,7 @@ fn main() -> Result<()> {
     }
     for work in works {
         match work {
+            Work::Filter => println!("{}\n", filter::run(rounds)?),
             Work::Append => println!("{}\n", append::run(rounds)?),
             Work::Publish => println!("{}\n", publish::run(rounds, &binary)?),
             Work::FanOut => {
