@@ -7,7 +7,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use support::sockeye;
+use support::{APP, DEVICE, PASSWORD, Server, sockeye};
 
 fn filter(words: &[&str], lines: &[u8]) -> Output {
     let mut command = sockeye();
@@ -114,4 +114,37 @@ fn a_filter_that_is_wrong_ends_with_status_2_and_shows_the_place() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), said, "{words:?}");
         assert!(output.stdout.is_empty(), "{words:?}");
     }
+}
+
+/// The same language at the server: which events, and what of them.
+#[test]
+fn a_stream_is_filtered_by_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::with_device(folder.path());
+    let publish = [
+        "publish",
+        APP,
+        "c",
+        r#"{"n":1.50,"m":1}"#,
+        r#"{"n":7,"m":2}"#,
+        r#"{"n":"8","o":3}"#,
+    ];
+    server.cli_ok(&[&publish[..], &["--device", DEVICE, "--password", PASSWORD]].concat());
+    let stream = ["stream", APP, "--from", "earliest", "--events", "2"];
+    let of_both = ["--where", "n=gt:5;ce.device=is:dev", "--fields", "n"];
+    let events = server.cli_ok(&[&stream[..], &of_both].concat());
+    let data: Vec<_> = events
+        .lines()
+        .map(|line| line.split_once("\"data\":").expect("it has a payload").1)
+        .map(|rest| rest.split_once('}').expect("it is an object").0)
+        .collect();
+    assert_eq!(data, [r#"{"n":7"#, r#"{"n":"8""#], "{events}");
+
+    let refused = server.cli(&["stream", APP, "--where", "n=over:5"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("`where` is wrong: INVALID_OPERATOR: 'over' at 2"),
+        "{said}"
+    );
+    assert!(!refused.status.success());
 }
