@@ -21,7 +21,12 @@ const FLOORS: &[&[&str]] = &[
         "sockeye-access",
         "sockeye-delivery",
     ],
-    &["sockeye-dialect-drogue", "sockeye-ingest-http", "sockeye-api"],
+    &[
+        "sockeye-dialect-dojot",
+        "sockeye-dialect-drogue",
+        "sockeye-ingest-http",
+        "sockeye-api",
+    ],
     &["sockeye-server", "sockeye-load"],
     &["sockeye"],
 ];
