@@ -33,6 +33,7 @@ impl Pick {
             channel: self.channel.map(Into::into),
             device: self.device.map(Into::into),
             ty: self.ty.map(Into::into),
+            filter: None,
         }
     }
 
