@@ -4,8 +4,11 @@
 
 mod support;
 
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
-use support::{APP, DEVICE, PASSWORD, Server};
+use sockeye_limits as limits;
+use support::{APP, DEVICE, PASSWORD, Server, next_event, numbered};
+use tokio_tungstenite::tungstenite::Message;
 
 const HEAD: &str = "GROUP  SELECTION  MEMBERS  OUTSTANDING  LAG  OLDEST  TRIMMED";
 
@@ -84,6 +87,39 @@ fn a_group_without_members_expires() {
     while !server.cli_ok(&["group", "list", APP]).is_empty() {}
     let output = server.cli(&["group", "show", APP, "g"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no group `g`"));
+}
+
+#[tokio::test]
+async fn an_event_that_fails_is_a_dead_letter_and_is_sent_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_device(folder.path());
+    let mut member = server.stream(&format!("{APP}?group_id=g&ack=client")).await;
+    let answer = server.publish(&support::http(), "c", &numbered(7)).await;
+    assert_eq!(answer.unwrap(), 202);
+    let say = |what: &str, event: &Value| Message::text(format!(r#"{{"{what}":{}}}"#, event["id"]));
+    let mut id = Value::Null;
+    for _ in 0..limits::GROUP_FAILURES {
+        let event = next_event(&mut member).await;
+        member.send(say("Nack", &event)).await.unwrap();
+        id = event["id"].clone();
+    }
+    let letters = || server.cli_ok(&["group", "dead-letters", APP, "g"]);
+    while letters().is_empty() {}
+    let letter: Value = serde_json::from_str(&letters()).unwrap();
+    assert_eq!(
+        (&letter["failures"], &letter["event"]["id"]),
+        (&json!(limits::GROUP_FAILURES), &id)
+    );
+    assert_eq!(letter["event"]["data"], numbered(7));
+    let name = letter["letter"].as_str().unwrap();
+    let pretty = server.cli_ok(&["group", "dead-letters", APP, "g", "--output", "pretty"]);
+    assert!(pretty.starts_with(&format!("{name}  failed 5 times  ")), "{pretty}");
+
+    server.cli_ok(&["group", "dead-letters", APP, "g", "--resend", name]);
+    let again = next_event(&mut member).await;
+    assert_eq!((&again["id"], &again["data"]), (&id, &numbered(7)));
+    member.send(say("Ack", &again)).await.unwrap();
+    assert_eq!(letters(), "");
 }
 
 #[test]
