@@ -29,6 +29,8 @@ pub struct MemoryLimits {
     pub orders: usize,
     /// Bytes of frames in these orders.
     pub order_bytes: usize,
+    /// Bytes of events that groups hold until their receipt, all groups together; each may hold one event more.
+    pub group_bytes: usize,
 }
 
 /// The budget, and all that is kept within it.
@@ -220,6 +222,7 @@ impl Default for MemoryLimits {
             segment_bytes: limits::SEGMENT_BYTES,
             orders: limits::SHARD_ORDERS,
             order_bytes: limits::SHARD_ORDER_BYTES,
+            group_bytes: limits::GROUPS_BYTES,
         }
     }
 }
@@ -236,6 +239,7 @@ mod tests {
         segment_bytes: 4,
         orders: 1,
         order_bytes: 1,
+        group_bytes: 1,
     };
 
     fn budget() -> Arc<Budget> {

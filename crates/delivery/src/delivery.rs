@@ -68,6 +68,7 @@ pub(crate) struct Core {
 impl Delivery {
     /// Delivery out of `log`. The tasks of connections are counted in `tasks`; after `stop` all are closed with 1001.
     pub fn new(log: Arc<dyn Log>, metrics: Metrics, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        let groups = Groups::new(MemoryLimits::default(), &metrics);
         Self {
             budget: Arc::new(Budget::new(MemoryLimits::default(), metrics.tails(), metrics.past())),
             log,
@@ -77,7 +78,7 @@ impl Delivery {
             topics: Mutex::default(),
             cores: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits::CATCH_UP_READS)),
-            groups: Groups::default(),
+            groups,
         }
     }
 
@@ -85,6 +86,7 @@ impl Delivery {
     #[must_use]
     pub fn with_memory(mut self, limits: MemoryLimits) -> Self {
         self.budget = Arc::new(Budget::new(limits, self.metrics.tails(), self.metrics.past()));
+        self.groups.limit(limits, &self.metrics);
         self
     }
 

@@ -5,6 +5,8 @@
 
 mod item;
 mod mailbox;
+mod memory;
+mod numbers;
 mod owner;
 mod pump;
 mod seat;
@@ -26,21 +28,24 @@ pub(crate) use mailbox::{KeepAlive, Mailbox, Recipient};
 pub use seat::Seat;
 pub use view::{GroupView, MemberEntry};
 
+use crate::budget::MemoryLimits;
 use crate::delivery::{Core, Delivery};
 use crate::end::{self, Cause};
 use crate::groups::item::Form;
-use crate::groups::owner::{Candidate, Owner, Refused};
+use crate::groups::memory::Memory;
+use crate::groups::owner::{Candidate, Means, Owner, Refused};
 use crate::groups::pump::Pumps;
 use crate::groups::work::Storage;
+use crate::metrics::Metrics;
 use crate::session::{Closing, Encoder};
 use crate::subscription::Selection;
 
 /// The groups.
-#[derive(Default)]
 pub(crate) struct Groups {
     storage: Option<Positions>,
     slots: Mutex<BTreeMap<GroupId, Arc<Slot>>>,
     pumps: Pumps,
+    memory: Memory,
 }
 
 /// Where positions are, and how long dead letters are kept.
@@ -147,15 +152,12 @@ impl Delivery {
         if let Some(pump) = pump {
             self.spawn_until_stop(pump.run());
         }
-        let owner = Owner::new(
-            id.clone(),
-            selection,
-            reading,
-            &mark,
-            trimmed,
-            self.metrics.clone(),
+        let means = Means {
+            metrics: self.metrics.clone(),
+            share: self.groups.memory.share(),
             wheel,
-        );
+        };
+        let owner = Owner::new(id.clone(), selection, reading, &mark, trimmed, means);
         let seat = owner.join(candidate()).map_err(|refused| match refused {
             Refused::By(error) => error.into(),
             Refused::Ended => Unavailable("the group has ended".to_owned()).into(),
@@ -281,6 +283,21 @@ async fn place(
 }
 
 impl Groups {
+    /// None yet.
+    pub(crate) fn new(limits: MemoryLimits, metrics: &Metrics) -> Self {
+        Self {
+            storage: None,
+            slots: Mutex::default(),
+            pumps: Pumps::default(),
+            memory: Memory::new(limits.group_bytes, metrics.groups_held()),
+        }
+    }
+
+    /// Lets their events take so much memory, instead of what was said before.
+    pub(crate) fn limit(&mut self, limits: MemoryLimits, metrics: &Metrics) {
+        self.memory = Memory::new(limits.group_bytes, metrics.groups_held());
+    }
+
     fn visit(&self, id: &GroupId) -> Visit<'_> {
         let mut slots = self.lock();
         let slot = slots.entry(id.clone()).or_default();

@@ -27,6 +27,7 @@ pub struct Metrics {
     past: Gauge,
     past_reads: Counter,
     held: Gauge,
+    groups_held: Gauge,
 }
 
 /// The counters of one dialect, looked up once per connection.
@@ -99,6 +100,8 @@ impl Metrics {
         registry.register("past_reads", help, self.past_reads.clone());
         let help = "Events in memory: the newest, those of the past, those on their way there, and frames that lanes have to write";
         registry.register_with_unit("held", help, Unit::Bytes, self.held.clone());
+        let help = "Events that groups hold until their receipt, and their frames";
+        registry.register_with_unit("groups_held", help, Unit::Bytes, self.groups_held.clone());
         self.lanes.register(registry);
         let help = "Sockets that ended: why, with which close code (0: none), and whether both sides closed";
         registry.register("closes", help, self.ends.clone());
@@ -154,6 +157,21 @@ impl Metrics {
     /// Counts events in memory until the answer is dropped.
     pub(crate) fn hold(&self, bytes: usize) -> Held {
         Held::count(&self.held, bytes)
+    }
+
+    /// Counts what groups hold until the answer is dropped.
+    pub(crate) fn hold_for_groups(&self, bytes: usize) -> Held {
+        Held::count(&self.groups_held, bytes)
+    }
+
+    /// Shows what groups hold.
+    pub(crate) fn groups_held(&self) -> Gauge {
+        self.groups_held.clone()
+    }
+
+    /// Bytes of events that groups hold until their receipt, and of their frames, now.
+    pub fn group_bytes(&self) -> usize {
+        self.groups_held.get() as usize
     }
 
     /// What lanes count.

@@ -155,6 +155,9 @@ pub const WS_DEFLATE_LEAST: usize = 128;
 pub const GROUP_WINDOW_EVENTS: usize = 8 * KIB;
 /// Bytes of events that one group holds, delivered or not: 32 members' credit.
 pub const GROUP_WINDOW_BYTES: usize = 8 * MIB;
+/// Bytes of events, and of their frames, that all groups hold together until their receipt; what several hold counts once. Beyond
+/// that, each may still read its share of it, so that the slow members of some do not hold up others.
+pub const GROUPS_BYTES: usize = 64 * MIB;
 /// Events under way to one member, at most: with [`GROUP_CREDIT_BYTES_PER_EVENT`], 256 KiB, which a socket's kernel buffer
 /// takes ([`SEND_BUFFER`]), so that a member with credit is one that can be written to.
 pub const GROUP_CREDIT: usize = 512;
@@ -196,6 +199,8 @@ pub const GROUP_GLANCE_READS: usize = 1;
 pub const GROUP_LOOK_READS: usize = 20;
 /// Dead letters that are named in one call; all of a group need not be named.
 pub const DEAD_LETTERS_NAMED: usize = 1_000;
+/// Groups whose numbers are in the metrics, in the order of their names: each has about 15 lines there.
+pub const GROUP_METRICS: usize = 1_000;
 /// Members of one group.
 pub const GROUP_MEMBERS: usize = 10_000;
 /// What a group stores beside its position, in bytes: a run of receipts takes two numbers of at most ten bytes, the window

@@ -73,7 +73,7 @@ impl Item {
             time: entry.time,
             behind: behind.clone(),
             frames: Mutex::default(),
-            _held: metrics.hold(bytes + size_of::<Shared>()),
+            _held: metrics.hold_for_groups(bytes + size_of::<Shared>()),
         });
         *place = Arc::downgrade(&shared);
         Self(shared)
@@ -116,7 +116,7 @@ impl Item {
             form: name.into(),
             deflate,
             frame: frame.clone(),
-            _held: metrics.hold(frame.len() + size_of::<Made>()),
+            _held: metrics.hold_for_groups(frame.len() + size_of::<Made>()),
         });
         frame
     }
@@ -196,10 +196,10 @@ mod tests {
         assert_eq!(two.frame(&form(false), true, &metrics), again);
         assert_eq!(*encoded.lock().unwrap(), 2);
         let frames = plain.len() + small.len() + again.len() + 3 * size_of::<Made>();
-        assert_eq!(metrics.held_bytes(), frames + one.0.bytes + size_of::<Shared>());
+        assert_eq!(metrics.group_bytes(), frames + one.0.bytes + size_of::<Shared>());
         drop(two);
         assert!(Arc::ptr_eq(&one.0, &Item::of(&entry, &position(8), &metrics).0));
         drop(one);
-        assert_eq!(metrics.held_bytes(), 0, "a segment keeps nothing that no group has");
+        assert_eq!(metrics.group_bytes(), 0, "a segment keeps nothing that no group has");
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::end::Cause;
 use crate::groups::item::{Form, Item};
 use crate::groups::mailbox::{KeepAlive, Mail, Mailbox, deliver_all};
+use crate::groups::memory::Share;
 use crate::groups::seat::Seat;
 use crate::groups::view::{GroupView, MemberEntry};
 use crate::metrics::Metrics;
@@ -33,14 +34,20 @@ pub(crate) struct Owner {
     id: GroupId,
     selection: Selection,
     pub(crate) reading: Reading,
-    metrics: Metrics,
-    wheel: Wheel,
+    means: Means,
     me: Weak<Self>,
     state: Mutex<State>,
     /// Tells the task that there is something to do.
     pub(crate) work: Notify,
     /// Whether the task has ended: nothing of this owner is on its way to storage any more.
     done: watch::Sender<bool>,
+}
+
+/// What an owner needs of its process.
+pub(crate) struct Means {
+    pub(crate) metrics: Metrics,
+    pub(crate) share: Share,
+    pub(crate) wheel: Wheel,
 }
 
 struct State {
@@ -119,15 +126,13 @@ impl Owner {
         reading: Reading,
         mark: &Mark,
         trimmed: u64,
-        metrics: Metrics,
-        wheel: Wheel,
+        means: Means,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             id,
             selection,
             reading,
-            metrics,
-            wheel,
+            means,
             me: Weak::clone(me),
             state: Mutex::new(State {
                 group: Group::load(mark),
@@ -226,7 +231,7 @@ impl Owner {
         if state.live {
             return None;
         }
-        let hungry = !state.ended && state.group.has_room();
+        let hungry = !state.ended && state.has_room(&self.means.share);
         state.starved = !hungry;
         hungry.then(|| state.group.position())
     }
@@ -268,11 +273,11 @@ impl Owner {
             if entry.offset < position.offset(entry.partition) {
                 continue;
             }
-            if !state.group.has_room() {
+            if !state.has_room(&self.means.share) {
                 return false;
             }
             if self.selection.wants(&entry.event) {
-                let item = Item::of(entry, &behind, &self.metrics);
+                let item = Item::of(entry, &behind, &self.means.metrics);
                 state.group.push(entry.partition, entry.offset, item);
             }
         }
@@ -406,8 +411,8 @@ impl Owner {
         let now = Instant::now().into_std();
         let mut state = self.lock();
         let told = tell(&mut state, now);
-        let due = state.give_out(now, &self.metrics);
-        if state.has_work() {
+        let due = state.give_out(now, &self.means.metrics);
+        if state.has_work(&self.means.share) {
             self.work.notify_one();
         }
         let next = state.rearm();
@@ -419,7 +424,7 @@ impl Owner {
     fn arm(&self, next: Option<Instant>) {
         if let Some(at) = next {
             let me: Weak<Self> = Weak::clone(&self.me);
-            self.wheel.put(at, me);
+            self.means.wheel.put(at, me);
         }
     }
 
@@ -504,9 +509,14 @@ impl State {
         changed
     }
 
+    /// Whether one more event can be taken.
+    fn has_room(&self, share: &Share) -> bool {
+        self.group.has_room() && share.has_room(self.group.bytes())
+    }
+
     /// Whether the task has something to do that it does not know of.
-    fn has_work(&mut self) -> bool {
-        let can_read = self.starved && !self.live && self.group.has_room();
+    fn has_work(&mut self, share: &Share) -> bool {
+        let can_read = self.starved && !self.live && self.has_room(share);
         self.starved &= !can_read;
         can_read || self.mark.is_some() || !self.dead.is_empty()
     }

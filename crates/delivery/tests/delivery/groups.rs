@@ -25,7 +25,7 @@ const CLIENT: Receipts = Receipts::Client {
     time: Duration::from_secs(30),
 };
 
-fn joining(group: &str) -> Joining {
+pub(crate) fn joining(group: &str) -> Joining {
     Joining {
         topic: topic(),
         group: group.into(),
@@ -57,7 +57,7 @@ async fn enter(world: &World, joining: Joining) -> Result<Seat, EnterError> {
 }
 
 /// Serves a member over a pipe of this many bytes.
-async fn open(world: &World, joining: Joining, pipe: usize) -> (tokio::io::DuplexStream, JoinHandle<End>) {
+pub(crate) async fn open(world: &World, joining: Joining, pipe: usize) -> (tokio::io::DuplexStream, JoinHandle<End>) {
     let deflate = joining.deflate;
     let seat = enter(world, joining).await.unwrap();
     let (client, server) = tokio::io::duplex(pipe);
@@ -185,6 +185,7 @@ async fn many_groups_of_one_topic() {
         bytes: 2_000,
         bytes_per_topic: 1_000,
         segments: 2,
+        group_bytes: 1_000,
         ..MemoryLimits::default()
     };
     for limits in [MemoryLimits::default(), little] {
@@ -454,6 +455,42 @@ async fn what_fails_too_often_goes_to_the_dead_letters() {
     assert_eq!(headers.get("sockeye-dead-group"), Some(&b"g"[..]));
     assert_eq!(world.positions.low("g"), 2);
     assert_eq!(world.delivery.groups()[0].counts.dead_letters, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_numbers_of_a_group_are_seen() {
+    let world = World::new();
+    let (mut one, _end) = member_of(&world, acknowledging("a\"b")).await;
+    world.log.append("a", numbers(40));
+    assert_eq!(take(&mut one, limits::GROUP_CREDIT_FIRST).await.len(), 32);
+    for text in ["ack 0", "nack 1", "ack nothing"] {
+        say(&mut one, text).await;
+    }
+    sleep(SETTLED).await;
+    let labels = r#"{application="app",group="a\"b",selection=""}"#;
+    for (name, expected) in [
+        ("members", 1),
+        ("lag", 39),
+        ("outstanding", 33),
+        ("waiting", 6),
+        ("credit", 33),
+        ("deliveries_total", 35),
+        ("redeliveries_total", 1),
+        ("receipts_total", 1),
+        ("dead_letters_total", 0),
+        ("no_receipts_total", 0),
+        ("stray_receipts_total", 1),
+        ("trimmed_total", 0),
+    ] {
+        assert_eq!(
+            world.metric(&format!("delivery_group_{name}{labels}")),
+            expected,
+            "{name}"
+        );
+    }
+    // The log is of 1970.
+    assert!(world.metric(&format!("delivery_group_lag_seconds{labels}")) > 1_000_000_000);
+    assert_eq!(world.metric("delivery_groups "), 1);
 }
 
 #[tokio::test(start_paused = true)]

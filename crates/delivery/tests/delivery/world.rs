@@ -98,12 +98,14 @@ impl World {
         let tasks = TaskTracker::new();
         let delivery = Delivery::new(Arc::new(log.clone()), metrics, tasks.clone(), stop.clone());
         let delivery = delivery.with_groups(Arc::new(positions.clone()), Retention::default());
+        let delivery = Arc::new(delivery.with_memory(limits));
+        delivery.register_groups(&mut registry);
         Self {
             log,
+            delivery,
+            stop,
             positions,
             tasks,
-            delivery: Arc::new(delivery.with_memory(limits)),
-            stop,
             registry,
         }
     }

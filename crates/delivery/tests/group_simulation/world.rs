@@ -88,6 +88,7 @@ pub(crate) async fn run(seed: u64, trace: bool) -> Tally {
         segment_bytes: random.pick(&[1, 2_000, 10_000]),
         orders: random.pick(&[1, 256]),
         order_bytes: random.pick(&[1, 100_000]),
+        group_bytes: random.pick(&[1, 10_000, 1_000_000]),
     };
     let world = Arc::new(World {
         server: Mutex::new(Some(Server::start(&log, &positions, limits))),

@@ -268,6 +268,7 @@ fn memory_limits(random: &mut Random) -> MemoryLimits {
         segment_bytes: random.pick(&[1, 2_000, 10_000]),
         orders: random.pick(&[1, 2, 256]),
         order_bytes: random.pick(&[1, 1_000, 100_000]),
+        group_bytes: 1,
     }
 }
 
