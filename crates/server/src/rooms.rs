@@ -79,6 +79,7 @@ impl Rooms {
         let delivery = Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop);
         let positions: Arc<dyn GroupPositions> = Arc::clone(&registry) as _;
         let delivery = Arc::new(delivery.with_groups(Arc::clone(&positions), config.retention));
+        delivery.register_groups(&mut numbers);
 
         let drogue_metrics = sockeye_dialect_drogue::Metrics::default();
         drogue_metrics.register(&mut numbers);
