@@ -5,6 +5,8 @@
 //! `\` continuation belongs to it), all others are output. What differs from run to run (ids, times, keys, ports) is
 //! compared by its form.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use std::{net::TcpListener, path::Path, process::Command};
