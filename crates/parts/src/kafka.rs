@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::{part, process::Process};
+use crate::{certificate::Certificate, part, process::Process};
 
 /// The version that `scripts/parts` fetches.
 const VERSION: &str = "4.3.1";
@@ -34,7 +34,7 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL,MUTUAL:SSL,SASL:SASL_SSL
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -48,6 +48,20 @@ broker.heartbeat.interval.ms=250
 broker.session.timeout.ms=1500
 ";
 
+/// Who may enter by SASL: this user with this password, by PLAIN and SCRAM-SHA-512.
+pub const USER: &str = "sockeye";
+/// See [`USER`].
+pub const PASSWORD: &str = "sockeye-pw";
+/// Settings of listeners that are not open to everybody; files are added.
+const SECURED: &str = "\
+ssl.keystore.type=PEM
+ssl.truststore.type=PEM
+listener.name.mutual.ssl.client.auth=required
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
+listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+";
+
 /// A running Kafka. Dropped, it is killed and its folder removed.
 pub struct Kafka {
     libraries: PathBuf,
@@ -55,6 +69,15 @@ pub struct Kafka {
     process: Process,
     folder: TempDir,
     port: u16,
+    secured: Secured,
+}
+
+/// Ports of further listeners; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Secured {
+    tls: u16,
+    mutual: u16,
+    sasl: u16,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -79,6 +102,20 @@ impl Kafka {
 
     /// As [`Kafka::start`]; `Ok(None)`, said loudly, where it cannot be had and this is not CI.
     pub fn start_or_say() -> anyhow::Result<Option<Self>> {
+        Self::start_of_kind(false)
+    }
+
+    /// As [`Kafka::start_or_say`], with listeners that want TLS, a certificate, or a password. They trust, and are trusted by, the
+    /// certificate of [`Kafka::certificate`].
+    pub fn start_secured() -> anyhow::Result<Option<Self>> {
+        let kafka = Self::start_of_kind(true)?;
+        if let Some(kafka) = &kafka {
+            kafka.add_user()?;
+        }
+        Ok(kafka)
+    }
+
+    fn start_of_kind(secured: bool) -> anyhow::Result<Option<Self>> {
         let Some(part) = part::folder("kafka", VERSION)? else {
             return Ok(None);
         };
@@ -88,7 +125,7 @@ impl Kafka {
         let libraries = part.join("libs");
         let mut last = None;
         for _ in 0..TRIES {
-            match Self::start_once(&libraries) {
+            match Self::start_once(&libraries, secured) {
                 Ok(kafka) => return Ok(Some(kafka)),
                 Err(error) => last = Some(error),
             }
@@ -96,15 +133,30 @@ impl Kafka {
         Err(last.expect("there was a try"))
     }
 
-    fn start_once(libraries: &Path) -> anyhow::Result<Self> {
+    fn start_once(libraries: &Path, secured: bool) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("sockeye-kafka-").tempdir()?;
-        let (port, controller) = free_ports()?;
+        let [port, controller, tls, mutual, sasl] = free_ports()?;
         let mut settings = SETTINGS.to_owned();
-        writeln!(
-            settings,
-            "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
-        )?;
-        writeln!(settings, "advertised.listeners=PLAINTEXT://127.0.0.1:{port}")?;
+        let mut listeners = format!("PLAINTEXT://127.0.0.1:{port}");
+        if secured {
+            write!(
+                listeners,
+                ",TLS://127.0.0.1:{tls},MUTUAL://127.0.0.1:{mutual},SASL://127.0.0.1:{sasl}"
+            )?;
+            let Certificate { certificate, key } = Certificate::make(folder.path())?;
+            let both = folder.path().join("server.pem");
+            fs::write(&both, fs::read_to_string(key)? + &fs::read_to_string(&certificate)?)?;
+            settings.push_str(SECURED);
+            writeln!(settings, "ssl.keystore.location={}", both.display())?;
+            writeln!(settings, "ssl.truststore.location={}", certificate.display())?;
+            writeln!(
+                settings,
+                "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+                 user_{USER}=\"{PASSWORD}\";"
+            )?;
+        }
+        writeln!(settings, "listeners={listeners},CONTROLLER://127.0.0.1:{controller}")?;
+        writeln!(settings, "advertised.listeners={listeners}")?;
         writeln!(settings, "controller.quorum.voters=1@127.0.0.1:{controller}")?;
         writeln!(settings, "log.dirs={}", folder.path().join("data").display())?;
         let file = folder.path().join("server.properties");
@@ -128,6 +180,11 @@ impl Kafka {
             process,
             folder,
             port,
+            secured: if secured {
+                Secured { tls, mutual, sasl }
+            } else {
+                Secured::default()
+            },
         };
         kafka.wait_ready()?;
         Ok(kafka)
@@ -136,6 +193,45 @@ impl Kafka {
     /// `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// `bootstrap.servers` that speak TLS; of [`Kafka::start_secured`], as the next ones.
+    pub fn bootstrap_tls(&self) -> String {
+        format!("127.0.0.1:{}", self.secured.tls)
+    }
+
+    /// Those that want a certificate of the client.
+    pub fn bootstrap_mutual(&self) -> String {
+        format!("127.0.0.1:{}", self.secured.mutual)
+    }
+
+    /// Those that speak TLS and want a password.
+    pub fn bootstrap_sasl(&self) -> String {
+        format!("127.0.0.1:{}", self.secured.sasl)
+    }
+
+    /// The certificate of its listeners, which is also one by which clients may show who they are.
+    pub fn certificate(&self) -> Certificate {
+        Certificate::at(self.folder.path())
+    }
+
+    /// Lets the user enter by SCRAM; PLAIN is in the settings.
+    fn add_user(&self) -> anyhow::Result<()> {
+        let secret = format!("SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]");
+        let mut command = self.tool("kafka.admin.ConfigCommand");
+        command.args([
+            "--bootstrap-server",
+            &self.bootstrap(),
+            "--alter",
+            "--add-config",
+            &secret,
+        ]);
+        let added = command
+            .args(["--entity-type", "users", "--entity-name", USER])
+            .output()?;
+        let said = String::from_utf8_lossy(&added.stderr);
+        ensure!(added.status.success(), "no user can be added: {said}");
+        Ok(())
     }
 
     /// A command that runs one of Kafka's own tools, for instance `org.apache.kafka.tools.TopicCommand`.
@@ -196,11 +292,18 @@ fn spawn(libraries: &Path, folder: &Path) -> anyhow::Result<Process> {
     Process::spawn_with_folder(&mut command, Some(folder))
 }
 
-/// Two ports that are free now.
-fn free_ports() -> anyhow::Result<(u16, u16)> {
-    let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let two = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((one.local_addr()?.port(), two.local_addr()?.port()))
+/// Ports that are free now.
+fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    // Held together, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let mut ports = [0; N];
+    for (port, held) in ports.iter_mut().zip(&held) {
+        let held = held
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("no port is free: {error}"))?;
+        *port = held.local_addr()?.port();
+    }
+    Ok(ports)
 }
 
 /// How many living brokers the node at this address knows: a Metadata request, version 5, without topics. An open port is
