@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use crate::caller::{Caller, Permission, Proof};
 use crate::oidc::{Claims, Oidc, VerifyError};
 use crate::rights::Rights;
-use crate::{Credentials, ProviderUnavailable, Right, Secret, TokenError, key};
+use crate::{Credentials, ProviderUnavailable, Right, Secret, TokenError, audit, key};
 
 /// Tells who a user is and what the user may do. Asks the registry each time, so that a right that ends has ended.
 pub struct Access {
@@ -158,7 +158,7 @@ impl Access {
         }
         match self.registry.learn_user(&claims.identity, &claims.name).await {
             Ok(user) => {
-                tracing::info!(user = user.name, issuer = claims.identity.issuer, "learned a user");
+                audit!("user.learned", user = user.name, issuer = claims.identity.issuer);
                 Ok(user)
             }
             Err(WriteError::Unavailable(unavailable)) => Err(unavailable.into()),

@@ -9,12 +9,14 @@
 //! | `access.rs` | [`Access`]: who a user is, by what is shown |
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
 //! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
+//! | `audit.rs` | lines of the audit log |
 //! | `login.rs` | [`DeviceLogin`]: how a device says who it is |
 //! | `device.rs` | [`Devices`]: whether it is that device, and whom it may publish as |
 //! | `directory.rs` | applications and devices as remembered, current with every change |
 //! | `password.rs` | passwords of devices; slow hashes in threads of their own |
 
 mod access;
+pub mod audit;
 mod caller;
 mod credentials;
 mod device;
@@ -25,6 +27,9 @@ pub mod oidc;
 mod password;
 mod rights;
 mod secret;
+
+#[doc(hidden)]
+pub use tracing;
 
 pub use access::{Access, AuthenticateError, AuthorizeError};
 pub use caller::{Caller, Permission, Proof};

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sockeye_access::{AuthenticateError, Caller, Credentials, CredentialsError, Proof};
+use sockeye_access::{AuthenticateError, Caller, Credentials, CredentialsError, Proof, audit};
 use sockeye_limits as limits;
 use sockeye_registry::{Metadata, Preconditions};
 use uuid::Uuid;
@@ -91,7 +91,10 @@ impl OptionalFromRequestParts<Arc<Api>> for Login {
             Ok(caller) => caller,
             Err(AuthenticateError::Unavailable(unavailable)) => return Err(unavailable.into()),
             Err(AuthenticateError::ProviderUnavailable(_)) => return Err(ApiError::provider_away()),
-            Err(error) => return Err(ApiError::Unauthorized(error.to_string().into())),
+            Err(error) => {
+                audit!("login.refused", reason = %error);
+                return Err(ApiError::Unauthorized(error.to_string().into()));
+            }
         };
         Ok(match &caller {
             Caller::Anonymous => None,

@@ -9,7 +9,8 @@ use axum::extract::{Query, State};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sockeye_access::{is_user_name, key};
+use sockeye_access::audit::Shown;
+use sockeye_access::{audit, is_user_name, key};
 use sockeye_event::name;
 use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, KeyError, Scope};
@@ -106,6 +107,7 @@ pub(crate) async fn create(
         )));
     }
     let generated = key::generate();
+    let owner = user.clone();
     let stored = AccessKey {
         description,
         // Who shows a key that ends makes none that outlives it.
@@ -117,10 +119,13 @@ pub(crate) async fn create(
         ..AccessKey::new(&generated.prefix, generated.hash, user, Timestamp::now())
     };
     match api.registry.create_key(stored).await {
-        Ok(()) => Ok(Json(NewKey {
-            prefix: generated.prefix,
-            token: generated.key.expose().to_owned(),
-        })),
+        Ok(()) => {
+            audit!("key.made", by = %Shown(&login.caller), user = owner, key = generated.prefix);
+            Ok(Json(NewKey {
+                prefix: generated.prefix,
+                token: generated.key.expose().to_owned(),
+            }))
+        }
         Err(KeyError::Unavailable(unavailable)) => Err(unavailable.into()),
         Err(error @ (KeyError::NoUser(_) | KeyError::Taken(_))) => Err(ApiError::Conflict(error.to_string())),
     }
@@ -160,6 +165,7 @@ pub(crate) async fn update(
         return Err(ApiError::NotFound(format!("access key `{prefix}`")));
     }
     api.registry.set_key_disabled(&prefix, wanted.disabled).await?;
+    audit!("key.changed", by = %Shown(&login.caller), key = prefix, disabled = wanted.disabled);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -174,6 +180,7 @@ pub(crate) async fn delete(
         && (login.admin || key.user == login.name)
     {
         api.registry.delete_key(&prefix).await?;
+        audit!("key.revoked", by = %Shown(&login.caller), key = prefix);
     }
     Ok(StatusCode::NO_CONTENT)
 }

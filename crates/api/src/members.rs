@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sockeye_access::{Permission, is_user_name};
+use sockeye_access::audit::Shown;
+use sockeye_access::{Permission, audit, is_user_name};
 use sockeye_limits as limits;
 use sockeye_registry::{Preconditions, Role, WriteError};
 use uuid::Uuid;
@@ -89,7 +90,10 @@ pub(crate) async fn put(
         resource_version: wanted.resource_version,
     };
     match api.registry.set_members(&name, members, pre).await {
-        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Ok(_) => {
+            audit!("members.changed", by = %Shown(&login.caller), application = name);
+            Ok(StatusCode::NO_CONTENT)
+        }
         Err(WriteError::Precondition(_)) => Err(ApiError::Lock),
         Err(error) => Err(error.into()),
     }

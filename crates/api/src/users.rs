@@ -7,6 +7,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use sockeye_access::audit;
+use sockeye_access::audit::Shown;
 use sockeye_limits as limits;
 use sockeye_registry::{Page, User};
 
@@ -94,5 +96,6 @@ pub(crate) async fn update(
         return Err(ApiError::Conflict("you cannot disable yourself".to_owned()));
     }
     api.registry.set_user_disabled(&name, wanted.disabled).await?;
+    audit!("user.changed", by = %Shown(&login.caller), user = name, disabled = wanted.disabled);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,5 +6,6 @@ mod dead_letters;
 mod documents;
 mod groups;
 mod keys;
+mod matrix;
 mod people;
 mod world;

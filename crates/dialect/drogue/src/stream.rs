@@ -7,7 +7,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use sockeye_access::{AuthorizeError, Caller, Permission};
+use sockeye_access::audit::Shown;
+use sockeye_access::{AuthorizeError, Caller, Permission, audit};
 use sockeye_delivery::{Begin, Joining, Opaque, Receipts, Selection, Session as _, Subscription, Transport};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
@@ -33,6 +34,7 @@ pub(crate) async fn open(State(drogue): State<Arc<Drogue>>, request: Request) ->
         Ok(response) => response,
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream was refused");
+            audit!("stream.refused", status = refusal.status().as_u16(), reason = %refusal);
             drogue.metrics.refused(refusal.status());
             refusal.into_response()
         }
@@ -141,6 +143,7 @@ impl Drogue {
             let cursor = HeaderValue::from_str(&cursor).expect("a cursor is visible ASCII");
             response.headers_mut().insert(CURSOR, cursor);
         }
+        audit!("stream.opened", caller = %Shown(&caller), application = application.metadata.name);
         self.serve(&mut request, begin, session, deflate);
         Ok(response)
     }
@@ -196,21 +199,23 @@ impl Drogue {
         let upgrade = hyper::upgrade::on(request);
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
-            match upgrade.await {
+            let end = match upgrade.await {
                 // What is left of HTTP goes here, so that a socket on which nothing happens owns nothing of it.
                 Ok(io) => match io.downcast::<TokioIo<Transport>>() {
                     Ok(parts) => {
                         let transport = parts.io.into_inner().behind(parts.read_buf);
-                        delivery.serve(transport, begin, session, deflate).await;
+                        delivery.serve(transport, begin, session, deflate).await
                     }
                     // Served by another server than ours.
                     Err(io) => {
                         let link = Opaque(TokioIo::new(io));
-                        delivery.serve(link, begin, session, deflate).await;
+                        delivery.serve(link, begin, session, deflate).await
                     }
                 },
-                Err(error) => tracing::debug!(%error, "a client went before its stream began"),
-            }
+                Err(error) => return tracing::debug!(%error, "a client went before its stream began"),
+            };
+            // The span of the request tells which stream it was.
+            audit!("stream.closed", cause = end.cause.as_str(), code = end.code);
         };
         self.delivery.spawn(task.in_current_span());
     }
