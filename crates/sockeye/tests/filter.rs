@@ -52,7 +52,7 @@ fn what_would_be_sent_is_printed_as_it_came() {
 fn lines_that_are_no_json_are_left_out_and_told() {
     let deep = "[".repeat(10_000);
     let lines = format!("{{\"a\":1}}\nno\n{{\"a\":1}}\n{deep}\n{{\"a\":\"\\ud800\"}}\n");
-    let said = "3 of 5 lines were left out; line 2 is not JSON at byte 0: expected a value\n";
+    let said = "3 of 5 lines were left out; line 2 is not JSON at byte 0: expected `null`\n";
     check(&["--where", "a=has:true"], &lines, "{\"a\":1}\n{\"a\":1}\n", said);
     let output = filter(&["--where", "a=has:true"], b"{\"a\":\"\xff\"}\n");
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected UTF-8"));

@@ -1,7 +1,5 @@
 //! The page about filters: every command prints what the page shows, every row of its tables is true.
 
-mod support;
-
 use std::{path::Path, process::Command};
 
 use sockeye_filter::{Filter, Scratch, Shape};
