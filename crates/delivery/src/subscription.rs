@@ -81,7 +81,7 @@ impl Selection {
 
     /// The selection as a part of a group's identity (DESIGN.md, words); empty for all events.
     pub fn canonical(&self) -> String {
-        let filter = self.filter.as_ref().map(|filter| filter.to_string());
+        let filter = self.filter.as_ref().map(ToString::to_string);
         let parts = [
             ("channel", self.channel.as_deref()),
             ("device", self.device.as_deref()),
