@@ -53,7 +53,7 @@ impl Opening<'_> {
     ) -> Result<Opened, Close> {
         let Admission { tenant, token } = admission.ok_or(Close::Ticket)?;
         let own = [tenant.as_str()].into_iter().chain(tenants);
-        if !owner_of(self.topic, own).is_some_and(|owner| owner.to_lowercase() == tenant.to_lowercase()) {
+        if owner_of(self.topic, own).is_none_or(|owner| owner.to_lowercase() != tenant.to_lowercase()) {
             return Err(Close::ForbiddenTopic);
         }
         let end = lifetime.end(now, *token)?;
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     const LIFETIME: Lifetime = Lifetime {
-        most: Some(Duration::from_secs(7_200)),
+        most: Some(Duration::from_hours(2)),
         of_token: true,
     };
 
