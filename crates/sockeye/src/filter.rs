@@ -64,7 +64,7 @@ pub fn run(args: &FilterArgs) -> Result<ExitCode> {
     };
     if args.explain {
         let fields = fields.map(|fields| fields.explain()).unwrap_or_default();
-        output::line(&format!("{}{fields}", filter.explain()).trim_end())?;
+        output::line(format!("{}{fields}", filter.explain()).trim_end())?;
     } else {
         lines(&filter, fields.as_ref())?;
     }
