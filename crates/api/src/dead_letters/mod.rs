@@ -48,6 +48,8 @@ pub(crate) struct GroupQuery {
     device: Option<String>,
     #[serde(rename = "type")]
     ty: Option<String>,
+    #[serde(rename = "where")]
+    filter: Option<String>,
     #[serde(default)]
     follow: bool,
 }
@@ -84,10 +86,17 @@ pub(crate) async fn of_group(
         channel,
         device,
         ty,
+        filter,
         follow,
     } = taken(query)?;
     api.application(&login, &application, Permission::Read).await?;
-    let group = Selected { channel, device, ty }.group(application.clone(), group);
+    let selected = Selected {
+        channel,
+        device,
+        ty,
+        filter,
+    };
+    let group = selected.group(application.clone(), group)?;
     list(&api, application, Some(group), follow).await
 }
 
@@ -101,7 +110,7 @@ pub(crate) async fn settle(
     Document(wish): Document<Wish>,
 ) -> Result<Json<Done>, ApiError> {
     api.application(&login, &application, Permission::Write).await?;
-    let group = selected.group(application, group);
+    let group = selected.group(application, group)?;
     let letters = api.settle(&group, &wish.check()?).await?;
     Ok(Json(Done { letters }))
 }

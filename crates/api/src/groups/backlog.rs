@@ -85,6 +85,7 @@ impl Backlog {
             mark.trim(&next);
             backlog.events += mark.distance(&span.end);
         }
+        backlog.exact &= name::is_whole(&selected);
         Ok(backlog)
     }
 

@@ -81,7 +81,7 @@ pub(crate) async fn get(
     selected: Selected,
 ) -> Result<Json<Shown>, ApiError> {
     api.application(&login, &application, Permission::Read).await?;
-    let group = selected.group(application, group);
+    let group = selected.group(application, group)?;
     let stored = api.stored(&group).await?;
     let span = api.span(&Topic::events_of(group.application.clone())).await?;
     Ok(Json(api.view(group, stored, span.as_ref(), Depth::Look).await?))
@@ -100,7 +100,7 @@ pub(crate) async fn create(
         .from
         .as_deref()
         .map_or(Ok(Start::End), |from| Start::of(from, &application))?;
-    let (group, span) = api.to_change(&login, selected.group(application, group)).await?;
+    let (group, span) = api.to_change(&login, selected.group(application, group)?).await?;
     let found = start.find(&*api.log, &group, &span).await?;
     if !api.registry.create_group(&group, &found.position).await? {
         return Err(ApiError::Conflict(format!(
@@ -124,7 +124,7 @@ pub(crate) async fn seek(
         return Err(ApiError::BadRequest(format!("`from` is missing: {}", start::ALLOWED)));
     };
     let start = Start::of(from, &application)?;
-    let (group, span) = api.to_change(&login, selected.group(application, group)).await?;
+    let (group, span) = api.to_change(&login, selected.group(application, group)?).await?;
     api.stored(&group).await?;
     let found = start.find(&*api.log, &group, &span).await?;
     let moved = api.groups.seek(&group, &found.position).await;
@@ -145,7 +145,7 @@ pub(crate) async fn delete(
     selected: Selected,
 ) -> Result<StatusCode, ApiError> {
     api.application(&login, &application, Permission::Write).await?;
-    let group = selected.group(application, group);
+    let group = selected.group(application, group)?;
     api.stored(&group).await?;
     if !api.groups.delete(&group).await? {
         return Err(not_there(GroupError::NoGroup, &group));

@@ -5,11 +5,12 @@ use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde::Deserialize;
 use sockeye_event::Event;
+use sockeye_filter::{Filter, Shape};
 use sockeye_log::GroupId;
 
 use crate::error::ApiError;
 
-/// `?channel=&device=&type=`; without any: the whole application. What is not known is refused, because it would be another
+/// `?channel=&device=&type=&where=`; without any: the whole application. What is not known is refused, because it would be another
 /// group.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +19,8 @@ pub(crate) struct Selected {
     pub(crate) device: Option<String>,
     #[serde(rename = "type")]
     pub(crate) ty: Option<String>,
+    #[serde(rename = "where")]
+    pub(crate) filter: Option<String>,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -33,21 +36,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Selected {
 }
 
 impl Selected {
-    /// The group of this name with this selection.
-    pub(crate) fn group(&self, application: String, group: String) -> GroupId {
-        let parts = [("channel", &self.channel), ("device", &self.device), ("type", &self.ty)];
+    /// The group of this name with this selection. Filters that are the same, however they are written, are one group's.
+    pub(crate) fn group(&self, application: String, group: String) -> Result<GroupId, ApiError> {
+        let filter = self.filter.as_deref().map(|text| Filter::parse(text, Shape::Event));
+        let filter = filter
+            .transpose()
+            .map_err(|error| ApiError::BadRequest(format!("`where` is wrong: {error}")))?
+            // One that demands nothing is none.
+            .map(|filter| filter.to_string())
+            .filter(|filter| !filter.is_empty());
+        let parts = [
+            ("channel", &self.channel),
+            ("device", &self.device),
+            ("type", &self.ty),
+            ("where", &filter),
+        ];
         let given = parts
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        GroupId {
+        Ok(GroupId {
             application,
             group,
             selection: GroupId::selection_of(given),
-        }
+        })
     }
 }
 
-/// Whether the group's selection wants the event. A part that is not known here counts as fulfilled.
+/// Whether what is looked at here, all but `where`, is known to be all that the group selects by.
+pub(super) fn is_whole(selected: &[(String, String)]) -> bool {
+    selected
+        .iter()
+        .all(|(name, _)| matches!(name.as_str(), "channel" | "device" | "type"))
+}
+
+/// Whether the group's selection may want the event. A part that is not looked at here counts as fulfilled.
 pub(super) fn wants(selected: &[(String, String)], event: &Event) -> bool {
     selected.iter().all(|(name, value)| {
         let found = match name.as_str() {

@@ -142,6 +142,22 @@ async fn a_selection_is_a_part_of_the_identity() {
     show(&world, "w%2F1").await;
 }
 
+/// Members give a filter as they like; what it says is the identity.
+#[tokio::test]
+async fn a_filter_is_a_part_of_the_identity_however_it_is_written() {
+    let world = garden().await;
+    let create = format!("POST {GROUPS}/f?where=t%3Dgt%3A5%3B");
+    world.ok("alice", &create, r#"{"from":"earliest"}"#, 201).await;
+    let again = format!("POST {GROUPS}/f?where=t%3Dgt%3A5");
+    world.ok("alice", &again, "{}", 409).await;
+    let shown = show(&world, "f?where=t=gt:5").await;
+    assert_eq!(shown["selection"]["where"], "t=gt:5;");
+    // What the filter lets through is not counted here, and that is said.
+    assert_eq!(shown["lag"]["exact"], false);
+    // One that demands nothing is none.
+    world.ok("alice", &format!("GET {GROUPS}/f?where="), "", 404).await;
+}
+
 #[tokio::test]
 async fn a_group_is_moved_to_the_nearest_place_that_there_is() {
     let world = garden().await;
@@ -336,6 +352,14 @@ async fn what_is_wrong_is_told() {
     )
     .await;
     refused("alice", &create("h?color=red"), "{}", 400, "unknown field `color`").await;
+    refused(
+        "alice",
+        &create("h?where=t%3Dfoo%3A5"),
+        "{}",
+        400,
+        "`where` is wrong: INVALID_OPERATOR",
+    )
+    .await;
     refused(
         "alice",
         &format!("PUT {GROUPS}/g/position"),

@@ -16,7 +16,7 @@ use dead_letters::LettersArgs;
 /// List, show, create, move and delete groups, and look after their dead letters.
 ///
 /// A group is a named, durable position in the events of an application that its members share: `?group_id=` at a stream makes
-/// one. A selection (channel, device, type) is a part of its identity: with another one it is another group.
+/// one. A selection (channel, device, type, where) is a part of its identity: with another one it is another group.
 #[derive(Args, Debug)]
 pub struct GroupArgs {
     #[command(subcommand)]
@@ -76,6 +76,9 @@ struct Named {
     /// The type of events that it is limited to.
     #[arg(long = "type", value_name = "TYPE")]
     ty: Option<String>,
+    /// The filter that it is limited to, in the language of `sockeye filter`.
+    #[arg(long = "where", value_name = "WHERE")]
+    filter: Option<String>,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -131,15 +134,24 @@ impl Named {
     /// A call to what belongs to the group.
     fn call(&self, client: &Client, method: Method, rest: &[&str]) -> RequestBuilder {
         let path = groups(&self.app, &[&[self.group.as_str()], rest].concat());
-        let parts = [("channel", &self.channel), ("device", &self.device), ("type", &self.ty)];
-        client.call(method, &path).query(&parts)
+        client.call(method, &path).query(&self.selection())
+    }
+
+    /// What it is limited to, by the parameters of the API.
+    fn selection(&self) -> [(&'static str, &Option<String>); 4] {
+        [
+            ("channel", &self.channel),
+            ("device", &self.device),
+            ("type", &self.ty),
+            ("where", &self.filter),
+        ]
     }
 }
 
 impl std::fmt::Display for Named {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "group {} of application {}", self.group, self.app)?;
-        for (name, value) in [("channel", &self.channel), ("device", &self.device), ("type", &self.ty)] {
+        for (name, value) in self.selection() {
             if let Some(value) = value {
                 write!(f, ", {name} {value}")?;
             }
