@@ -157,7 +157,7 @@ impl Directory {
                 Ok(Change::Device { application, device }) => self.devices.invalidate(&(application, device)),
                 Ok(Change::Key(_) | Change::User(_)) => continue,
                 Err(TryRecvError::Empty) => return feed,
-                Err(TryRecvError::Lagged(_)) => self.forget_all(),
+                Ok(Change::All) | Err(TryRecvError::Lagged(_)) => self.forget_all(),
                 // The engine has stopped; nothing can be current any more.
                 Err(TryRecvError::Closed) => {
                     self.forget_all();

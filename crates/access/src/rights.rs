@@ -112,8 +112,8 @@ impl Rights {
                 () = tokio::time::sleep(limits::RIGHTS_RETRY), if unsure => Err(RecvError::Lagged(0)),
             };
             let checked = match change {
+                Ok(Change::All) | Err(RecvError::Lagged(_)) => self.check_all().await.inspect(|()| unsure = false),
                 Ok(change) => self.check(&change).await,
-                Err(RecvError::Lagged(_)) => self.check_all().await.inspect(|()| unsure = false),
                 Err(RecvError::Closed) => return,
             };
             if let Err(error) = checked {
@@ -180,7 +180,8 @@ impl Rights {
                     }
                 }
             }
-            Change::Device { .. } => {}
+            // Who watches looks at all rights then.
+            Change::Device { .. } | Change::All => {}
         }
         Ok(())
     }

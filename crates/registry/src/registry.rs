@@ -135,6 +135,8 @@ pub enum Change {
     Key(String),
     /// A user was disabled or enabled again.
     User(String),
+    /// Nobody knows what: whatever is remembered may be out of date.
+    All,
 }
 
 /// The engine cannot be reached or cannot store; it may be able to later.

@@ -97,13 +97,11 @@ impl Changes {
         }
     }
 
-    /// Lets every listener lag behind, so that it drops what it remembers.
+    /// Lets every listener drop what it remembers. (To let it lag is not enough: one that is quick would not.)
     fn overrun(&self) {
         tracing::warn!("changes of the registry were missed: what is remembered of it is dropped");
-        // Broadcast queues are rounded up to a power of two.
-        for _ in 0..=limits::CHANGE_QUEUE.next_power_of_two() {
-            let _ = self.listeners.send(Change::User(String::new()));
-        }
+        // Without listeners there is nobody to tell.
+        let _ = self.listeners.send(Change::All);
     }
 }
 
@@ -114,6 +112,7 @@ fn columns(change: &Change) -> (&'static str, &str, &str) {
         Change::Device { application, device } => ("device", application, device),
         Change::Key(prefix) => ("key", "", prefix),
         Change::User(name) => ("user", "", name),
+        Change::All => ("all", "", ""),
     }
 }
 
@@ -128,6 +127,7 @@ fn change(row: &Row) -> Result<Option<Change>, Failure> {
         },
         "key" => Change::Key(name),
         "user" => Change::User(name),
+        "all" => Change::All,
         _ => return Ok(None),
     }))
 }
