@@ -204,6 +204,13 @@ impl Feed {
         {
             own.take(removed.serial);
         }
+        if let Mode::Behind { reached, ticket, .. } = &mut self.mode
+            && let Some(start) = self.wishes.first_start()
+        {
+            // What only the one that went had to read is not read for the others, and retention may have passed it.
+            reached.move_to(&start);
+            *ticket = None;
+        }
     }
 
     /// Whether all that this feed was given is behind what the other was, or at the same place.

@@ -106,6 +106,18 @@ impl Wishes {
         Some(removed)
     }
 
+    /// Where the first of the subscriptions begins, if none has begun.
+    pub(crate) fn first_start(&self) -> Option<Position> {
+        let mut starts = self.iter().map(|numbered| numbered.start.as_deref());
+        let first = starts.next()??;
+        let starts: Vec<_> = starts.collect::<Option<_>>()?;
+        let lowest = |(partition, next): &(u32, u64)| {
+            let others = starts.iter().map(|start: &&Position| start.offset(*partition));
+            (*partition, others.fold(*next, u64::min))
+        };
+        Some(Position::new(first.incarnation(), first.offsets().iter().map(lowest)))
+    }
+
     /// Whether somebody waits for a start that this position has not passed.
     pub(crate) fn await_start(&mut self, position: &Position) -> bool {
         if self.starting > 0 {
@@ -189,6 +201,31 @@ mod tests {
         entry.event.subject = Some(channel.to_string().into());
         entry.event.extensions = vec![("device".into(), device.to_string().as_str().into())];
         entry
+    }
+
+    /// Regression (seed 5956 of the simulation): a subscription that had not begun was told that retention had passed it,
+    /// where it had passed only the place at which another one, gone meanwhile, had read.
+    #[test]
+    fn what_has_not_begun_begins_with_the_first_of_it() {
+        let first = |starts: &[&[(u32, u64)]]| {
+            let mut wishes = Wishes::new(false);
+            for (number, start) in (0..).zip(starts) {
+                let encoder = Arc::new(Nothing);
+                let selection = Selection::default();
+                let start = Some(Position::new(Incarnation(1), start.iter().copied()));
+                let start = start.filter(|start| !start.offsets().is_empty());
+                let id = (0..number).fold(SubscriptionId::FIRST, |id, _| id.next());
+                wishes.add(id, Arc::new(Wish { selection, encoder }), start);
+            }
+            wishes.first_start().map(|start| start.offsets().to_vec())
+        };
+        assert_eq!(first(&[]), None);
+        assert_eq!(first(&[&[(0, 10), (1, 3)]]), Some(vec![(0, 10), (1, 3)]));
+        assert_eq!(
+            first(&[&[(0, 10), (1, 3)], &[(0, 7), (1, 5)]]),
+            Some(vec![(0, 7), (1, 3)])
+        );
+        assert_eq!(first(&[&[(0, 10)], &[]]), None, "one has begun");
     }
 
     /// A wish for each pair of a device and a channel, or any of them; the fifth begins later.
