@@ -6,10 +6,6 @@ mod support;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +16,7 @@ use support::{APP, Server, numbered};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -94,13 +90,10 @@ async fn a_member_on_a_slow_link_holds_up_nobody() {
     let url = format!("ws://{link}/{APP}?group_id=g&username={user}&api_key={key}");
     let (mut slow, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let mut quick = server.stream(&format!("{APP}?group_id=g")).await;
-    let taken = Arc::new(AtomicU64::new(0));
-    let slow = tokio::spawn({
-        let taken = Arc::clone(&taken);
-        async move {
-            while let Some(Ok(message)) = slow.next().await {
-                taken.fetch_add(u64::from(message.is_text()), Ordering::AcqRel);
-            }
+    let (take, mut taken) = watch::channel(0);
+    let slow = tokio::spawn(async move {
+        while let Some(Ok(message)) = slow.next().await {
+            take.send_modify(|taken| *taken += u64::from(message.is_text()));
         }
     });
 
@@ -115,14 +108,15 @@ async fn a_member_on_a_slow_link_holds_up_nobody() {
     };
     let read = async {
         let mut count = 0;
-        while count + taken.load(Ordering::Acquire) + UNDER_WAY < EVENTS {
+        while count + *taken.borrow() + UNDER_WAY < EVENTS {
             support::next_event(&mut quick).await;
             count += 1;
         }
         count
     };
     let ((), count) = tokio::join!(publish, read);
-    assert!(count > 0 && taken.load(Ordering::Acquire) > 0, "both had their share");
+    assert!(count > 0, "both have their share");
+    taken.wait_for(|taken| *taken > 0).await.expect("both have their share");
     slow.abort();
 }
 

@@ -100,7 +100,10 @@ impl Client {
             name: None,
         };
         self.world.note(&(self.number, &plan.id, receipts, &manner, capacity));
-        let durable = self.world.positions.lock().groups.get(&plan.id).cloned();
+        let (durable, epoch_before) = {
+            let disk = self.world.positions.lock();
+            (disk.groups.get(&plan.id).cloned(), disk.truth.epoch(number))
+        };
         let (server_end, client_end) = pipe(capacity, random.pick(&[0, 0, 50]), random.percent(50));
         let (admit, admitted) = oneshot::channel();
         let (tell, end) = oneshot::channel::<Option<End>>();
@@ -142,6 +145,8 @@ impl Client {
             }
             Err(_) => return None,
         };
+        // What was durable before the group was moved says nothing of what it gives now.
+        let durable = durable.filter(|_| epoch == epoch_before);
         let joined = Joined::new(number, epoch, durable.as_ref(), receipts == Receipts::Pong);
         Some(Visit::new(
             self.number,

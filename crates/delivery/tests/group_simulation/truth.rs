@@ -138,43 +138,59 @@ impl Truth {
     /// A mark becomes durable: nothing may be behind it that nobody has.
     pub(crate) fn stored(&mut self, log: &State, id: &GroupId, old: &GroupMark, new: &GroupMark) {
         self.tally.stored += 1;
-        let pick = self.plan(id).pick;
-        let shared = self.groups.get_mut(id).expect("it is there");
+        let lost = self.lost(log, id, old, new);
+        // A move may come true later than its answer; a mark that receipts alone lead to need not be one.
+        let before = self.groups[id].lost;
+        let is_receipted = lost.as_ref().is_ok_and(|lost| before + lost <= new.trimmed);
         let is_sought = self.sought.get(id) == Some(&new.position) && new.receipted.is_empty();
-        if is_sought || old.position.incarnation() != new.position.incarnation() {
+        if old.position.incarnation() != new.position.incarnation() || is_sought && !is_receipted {
             self.tally.moved += 1;
-            let trimmed = shared.lost;
             self.begin(id, new);
-            self.groups.get_mut(id).unwrap().lost = trimmed;
+            self.groups.get_mut(id).unwrap().lost = before;
             return;
         }
-        let (old, trimmed) = (decode(old), old.trimmed);
-        let mark = decode(new);
-        assert!(
-            mark.position.is_at_or_behind(&old.position),
-            "{id:?}: a position goes back: {}, {}",
-            old.position,
-            mark.position
-        );
-        let history = &log.histories[&mark.position.incarnation().0];
-        for (partition, offset, record) in history.after(&old.position) {
-            let covers = mark.covers(partition, offset);
-            if old.covers(partition, offset) {
-                assert!(covers, "{id:?}: a receipt is forgotten: {partition}:{offset}");
-            } else if covers && pick.wants(record) && !shared.has(partition, offset) {
-                let is_trimmed = offset < history.partitions[partition as usize].trimmed;
-                assert!(is_trimmed, "{id:?}: {partition}:{offset} is durable, and nobody has it");
-                shared.lost += 1;
-                self.tally.lost += 1;
-            }
-        }
-        assert!(new.trimmed >= trimmed, "{id:?}: what retention took is forgotten");
+        let lost = lost.unwrap_or_else(|wrong| panic!("{id:?}: {wrong}"));
+        self.tally.lost += lost;
+        let shared = self.groups.get_mut(id).unwrap();
+        shared.lost += lost;
+        assert!(new.trimmed >= old.trimmed, "{id:?}: what retention took is forgotten");
         assert!(
             new.trimmed >= shared.lost,
             "{id:?}: retention took {} events, and {} are told",
             shared.lost,
             new.trimmed
         );
+    }
+
+    /// Events between two marks of a group that retention took before anybody had them, or why receipts do not lead from one
+    /// to the other.
+    fn lost(&self, log: &State, id: &GroupId, old: &GroupMark, new: &GroupMark) -> Result<u64, String> {
+        let pick = self.plan(id).pick;
+        let shared = self.groups.get(id).expect("it is there");
+        let (old, mark) = (decode(old), decode(new));
+        if !mark.position.is_at_or_behind(&old.position) {
+            return Err(format!("a position goes back: {}, {}", old.position, mark.position));
+        }
+        let history = &log.histories[&mark.position.incarnation().0];
+        let mut lost = 0;
+        for (partition, offset, record) in history.after(&old.position) {
+            // Of what it does not want a group keeps no books.
+            if !pick.wants(record) {
+                continue;
+            }
+            let covers = mark.covers(partition, offset);
+            if old.covers(partition, offset) {
+                if !covers {
+                    return Err(format!("a receipt is forgotten: {partition}:{offset}"));
+                }
+            } else if covers && !shared.has(partition, offset) {
+                if offset >= history.partitions[partition as usize].trimmed {
+                    return Err(format!("{partition}:{offset} is durable, and nobody has it"));
+                }
+                lost += 1;
+            }
+        }
+        Ok(lost)
     }
 
     /// An event is in the dead letters.
