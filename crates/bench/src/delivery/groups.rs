@@ -54,7 +54,8 @@ pub fn single(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()>
         let mut load = Load::new()?;
         let without = resident()?;
         for number in 0..GROUPS {
-            load.open(member(sockeye, &format!("single-{number}")), 1, |_| {})?;
+            // New ones: those of the last round have not read what was published to subscribers meanwhile.
+            load.open(member(sockeye, &format!("single-{round}-{number}")), 1, |_| {})?;
         }
         // What a socket takes without a group is known of the first round, when nothing is kept for the next.
         if round == 0 {
