@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | idle] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | idle] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ enum Work {
     FanOut,
     Tls,
     Delivery,
+    Groups,
     Idle,
 }
 
@@ -70,6 +71,7 @@ fn main() -> Result<()> {
             "fan-out" => works.push(Work::FanOut),
             "tls" => works.push(Work::Tls),
             "delivery" => works.push(Work::Delivery),
+            "groups" => works.push(Work::Groups),
             "idle" => works.push(Work::Idle),
             // How this program starts its own servers.
             "serve" => {
@@ -84,6 +86,10 @@ fn main() -> Result<()> {
                 Some(path) => binary = path.into(),
                 None => bail!("--sockeye takes the path of the binary\n{USAGE}"),
             },
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                return Ok(());
+            }
             other => bail!("`{other}` is not known\n{USAGE}"),
         }
     }
@@ -95,6 +101,7 @@ fn main() -> Result<()> {
             Work::FanOut,
             Work::Tls,
             Work::Delivery,
+            Work::Groups,
             Work::Idle,
         ];
     }
@@ -112,6 +119,7 @@ fn main() -> Result<()> {
             }
             Work::Tls => println!("{}\n", tls::run(rounds, &binary)?),
             Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
+            Work::Groups => println!("{}\n", delivery::groups(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;
                 println!("{}\n", idle::run(&peers, &missing)?);

@@ -21,24 +21,33 @@ const PAYLOAD: usize = 110;
 // ----------------------------------------------------------------------------------------------
 
 pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
-    let mut table = Table::new([
-        "delivery",
-        "CPU us",
-        "beside CPU us",
-        "ratio or CPU us",
-        "bar",
-        "",
-        "remarks",
-    ]);
+    let mut table = table("delivery");
     // Each has a server of its own: what one leaves in memory and in the log is not the other's.
     deflate::run(rounds, &Sockeye::start(binary)?, &mut table).context("deflate")?;
     lanes::run(rounds, &Sockeye::start(binary)?, &mut table).context("lanes")?;
     stalled::run(rounds, &Sockeye::start(binary)?, &mut table).context("stalled readers")?;
     past::resumes(&Sockeye::start(binary)?, &mut table).context("resumes")?;
     past::backlog(&Sockeye::start(binary)?, &mut table).context("backlog")?;
+    Ok(table)
+}
+
+pub fn groups(rounds: usize, binary: &Path) -> Result<Table> {
+    let mut table = table("groups");
     groups::shared(rounds, &Sockeye::start(binary)?, &mut table).context("a group")?;
     groups::single(rounds, &Sockeye::start(binary)?, &mut table).context("many groups")?;
     Ok(table)
+}
+
+fn table(name: &str) -> Table {
+    Table::new([
+        name,
+        "CPU us",
+        "beside CPU us",
+        "ratio or CPU us",
+        "bar",
+        "",
+        "remarks",
+    ])
 }
 
 /// Events in a closed loop, each to so many clients.
