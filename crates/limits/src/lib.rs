@@ -359,6 +359,13 @@ pub const REGISTRY_PAGE: usize = 1_000;
 pub const REGISTRY_LIST_STEP: usize = 100;
 /// Changes that wait for one listener of the registry; one that falls behind drops what it cached.
 pub const CHANGE_QUEUE: usize = KIB;
+/// Tickets of one owner that are kept at a time: a client uses its own at once, so that of thousands that come back together few
+/// wait, and whoever fetches without end is refused.
+pub const TICKETS_OF_OWNER: usize = 5_000;
+/// Tickets that may be kept between the oldest that is left and the newest, taken ones included: what a table of them can grow to.
+pub const TICKETS: usize = 1_000_000;
+/// Expired tickets that are forgotten for each new one: more than one, so that none piles up.
+pub const TICKETS_FORGOTTEN: usize = 16;
 /// Members of one application: the list is read at every authorization.
 pub const MEMBERS: usize = 1_000;
 

@@ -9,6 +9,7 @@
 //! | `devices.rs` | the same for devices, and the names that lead to them |
 //! | `users.rs` | users and access keys |
 //! | `groups.rs` | positions of groups |
+//! | `tickets.rs` | tickets |
 //! | `changes.rs` | what listeners are told, and when |
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +21,7 @@ pub mod applications;
 pub mod changes;
 pub mod devices;
 pub mod groups;
+pub mod tickets;
 pub mod users;
 
 use async_trait::async_trait;
@@ -80,6 +82,12 @@ macro_rules! registry_conformance {
                 groups_expire_when_they_were_not_used_since
                 what_is_done_with_of_dead_letters_is_kept
                 positions_survive_a_restart,
+            tickets: a_ticket_is_taken_once
+                of_many_who_take_a_ticket_one_gets_it
+                an_expired_ticket_admits_nobody
+                expired_tickets_are_forgotten
+                an_owner_has_so_many_tickets_and_no_more
+                tickets_survive_a_restart,
             changes: every_change_is_told_after_it_is_stored
                 what_changed_nothing_is_not_told
                 a_change_is_stored_and_told_or_neither_if_its_caller_goes

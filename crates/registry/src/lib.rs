@@ -1,5 +1,5 @@
 //! The registry as everything above an engine sees it: applications, devices, users, access keys; and, with it, the positions of
-//! groups ([`sockeye_log::GroupPositions`]).
+//! groups ([`sockeye_log::GroupPositions`]) and tickets.
 //!
 //! | file | idea |
 //! | --- | --- |
@@ -7,12 +7,14 @@
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
 //! | `key.rs` | [`User`] and [`AccessKey`], with its [`Scope`] |
 //! | `registry.rs` | [`Registry`], with its errors |
+//! | `ticket.rs` | [`Tickets`]: what admits once |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 
 mod device;
 mod key;
 mod registry;
 mod resource;
+mod ticket;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -21,3 +23,4 @@ pub use device::{Credential, DeviceSpec, Password, SpecError};
 pub use key::{AccessKey, Scope, User, UserIdentity};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};
+pub use ticket::{Ticket, TicketError, Tickets};

@@ -17,8 +17,8 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, User,
-    UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Ticket,
+    TicketError, Tickets, User, UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -185,6 +185,19 @@ impl Registry for Watched {
     }
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.engine.changes()
+    }
+}
+
+#[async_trait]
+impl Tickets for Watched {
+    async fn keep_ticket(&self, ticket: Ticket, now: Timestamp) -> Result<(), TicketError> {
+        self.engine.keep_ticket(ticket, now).await
+    }
+    async fn take_ticket(&self, hash: &str, now: Timestamp) -> Result<Option<String>, ReadError> {
+        self.engine.take_ticket(hash, now).await
+    }
+    async fn ticket(&self, hash: &str, now: Timestamp) -> Result<Option<String>, ReadError> {
+        self.engine.ticket(hash, now).await
     }
 }
 

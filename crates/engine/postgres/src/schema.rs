@@ -21,10 +21,13 @@ pub(crate) struct Step {
     pub(crate) needs: i64,
 }
 
-pub(crate) const STEPS: &[Step] = &[Step {
-    sql: REGISTRY,
-    needs: 1,
-}];
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        sql: REGISTRY,
+        needs: 1,
+    },
+    Step { sql: TICKETS, needs: 1 },
+];
 
 /// The names of tables are found by the `search_path` of the connection. Times are nanoseconds since 1970. Text is compared by its
 /// bytes, whatever the language of the database. JSON is kept as it was written (`jsonb` knows neither every number nor U+0000).
@@ -138,6 +141,20 @@ CREATE TABLE dead_letters (
 );
 ";
 
+/// What admits once.
+const TICKETS: &str = "
+CREATE TABLE tickets (
+    id               bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    hash             text COLLATE \"C\" NOT NULL UNIQUE, -- SHA3-512 of the ticket, hex
+    owner            text COLLATE \"C\" NOT NULL,
+    admits           text NOT NULL,            -- in the words of who made it
+    expires          bigint NOT NULL
+);
+
+CREATE INDEX tickets_of_owner ON tickets (owner);
+CREATE INDEX tickets_by_expiry ON tickets (expires);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// Makes the database one of this release, unless it is, or is somebody else's. Gives the number of its newest change.
@@ -237,6 +254,7 @@ mod tests {
             sql: REGISTRY,
             needs: 1,
         },
+        Step { sql: TICKETS, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
@@ -247,13 +265,14 @@ mod tests {
             sql: REGISTRY,
             needs: 1,
         },
+        Step { sql: TICKETS, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
         Step {
             sql: "CREATE TABLE shelves (name text); ALTER TABLE users DROP COLUMN colour",
-            needs: 2,
+            needs: 3,
         },
     ];
     const FAILING: &[Step] = &[
@@ -261,9 +280,10 @@ mod tests {
             sql: REGISTRY,
             needs: 1,
         },
+        Step { sql: TICKETS, needs: 1 },
         Step {
             sql: "CREATE TABLE shelves (name text); INSERT INTO nowhere VALUES (1)",
-            needs: 2,
+            needs: 3,
         },
     ];
 
@@ -295,19 +315,19 @@ mod tests {
         };
         let url = postgres.database().unwrap();
         open(&url, STEPS).await.unwrap();
-        assert_eq!(versions(postgres, &url), "1|1|1");
-        open(&url, FAILING).await.unwrap_err();
-        assert_eq!(versions(postgres, &url), "1|1|1", "all or none");
-        open(&url, EXPANDED).await.unwrap();
         assert_eq!(versions(postgres, &url), "2|1|1");
+        open(&url, FAILING).await.unwrap_err();
+        assert_eq!(versions(postgres, &url), "2|1|1", "all or none");
+        open(&url, EXPANDED).await.unwrap();
+        assert_eq!(versions(postgres, &url), "3|1|1");
         open(&url, STEPS)
             .await
             .expect("the previous release runs beside the new one");
         open(&url, CONTRACTED).await.unwrap();
-        assert_eq!(versions(postgres, &url), "3|2|1");
+        assert_eq!(versions(postgres, &url), "4|3|1");
         let refused = open(&url, STEPS).await.unwrap_err();
         assert!(
-            refused.contains("newer version") && refused.contains("knows 1"),
+            refused.contains("newer version") && refused.contains("knows 2"),
             "{refused}"
         );
         assert!(!refused.contains("sockeye-pw"), "{refused}");
@@ -328,7 +348,7 @@ mod tests {
         for node in nodes {
             node.await.unwrap().unwrap();
         }
-        assert_eq!(versions(postgres, &url), "3|2|1");
+        assert_eq!(versions(postgres, &url), "4|3|1");
     }
 
     #[tokio::test]

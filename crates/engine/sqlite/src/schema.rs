@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
 
 /// What makes a file of version n one of version n + 1.
-pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED], &[IDENTITIES]];
+pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED], &[IDENTITIES], &[TICKETS]];
 
 /// Topics and their records.
 ///
@@ -163,6 +163,20 @@ ALTER TABLE access_keys ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE access_keys ADD COLUMN used INTEGER;
 ";
 
+/// What admits once.
+const TICKETS: &str = "
+CREATE TABLE tickets (
+    id               INTEGER PRIMARY KEY,
+    hash             TEXT NOT NULL UNIQUE,  -- SHA3-512 of the ticket, hex
+    owner            TEXT NOT NULL,
+    admits           TEXT NOT NULL,         -- in the words of who made it
+    expires          INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX tickets_of_owner ON tickets (owner);
+CREATE INDEX tickets_by_expiry ON tickets (expires);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -214,6 +228,7 @@ mod tests {
         &[RECEIPTED],
         &[OPERATED],
         &[IDENTITIES],
+        &[TICKETS],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -226,6 +241,7 @@ mod tests {
         &[RECEIPTED],
         &[OPERATED],
         &[IDENTITIES],
+        &[TICKETS],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -256,13 +272,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(4));
+        assert_eq!(kind_of(&path), Kind::Ours(5));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(6));
+        assert_eq!(kind_of(&path), Kind::Ours(7));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 6, known: 4, .. }),
+            matches!(refused, OpenError::Newer { found: 7, known: 5, .. }),
             "{refused}"
         );
     }
@@ -277,7 +293,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(4));
+        assert_eq!(kind_of(&path), Kind::Ours(5));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }
