@@ -1,5 +1,7 @@
 //! Groups beside subscribers without one: what receipts, and the choice of a member, cost.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use sockeye_load::{Load, Target};
 
@@ -39,41 +41,47 @@ pub fn shared(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()>
 }
 
 /// Many groups that have one member each, beside as many subscribers.
-pub fn single(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()> {
+pub fn single(rounds: usize, binary: &Path, table: &mut Table) -> Result<()> {
     let (mut groups, mut plain) = (vec![], vec![]);
-    let mut memory = vec![];
+    let sockeye = Sockeye::start(binary)?;
     for round in 0..rounds {
         eprintln!("{GROUPS} groups: round {} of {rounds}", round + 1);
-        let resident = || anyhow::Ok(sockeye.server.process()?.usage()?.resident);
-        let before = resident()?;
         let mut load = Load::new()?;
         load.open(sockeye.target(""), GROUPS, |_| {})?;
-        let sockets = resident()?;
-        plain.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
+        plain.push(per_delivery(&measure(&sockeye, &mut load, IN_FLIGHT, None)?)?);
         drop(load);
         let mut load = Load::new()?;
-        let without = resident()?;
         for number in 0..GROUPS {
             // New ones: those of the last round have not read what was published to subscribers meanwhile.
-            load.open(member(sockeye, &format!("single-{round}-{number}")), 1, |_| {})?;
+            load.open(member(&sockeye, &format!("single-{round}-{number}")), 1, |_| {})?;
         }
-        // What a socket takes without a group is known of the first round, when nothing is kept for the next.
-        if round == 0 {
-            let socket = sockets.saturating_sub(before) as f64;
-            memory.push((resident()?.saturating_sub(without) as f64 - socket) / GROUPS as f64 / 1024.0);
-        }
-        groups.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
+        groups.push(per_delivery(&measure(&sockeye, &mut load, IN_FLIGHT, None)?)?);
     }
-    let memory = format!("{:.1} KiB more resident for each idle group", median(&memory));
+    let memory = resident(binary, |sockeye, number| member(sockeye, &format!("idle-{number}")))?
+        - resident(binary, |sockeye, _| sockeye.target(""))?;
     row(
         table,
         format!("{GROUPS} groups of one member, {IN_FLIGHT} in flight, beside {GROUPS} subscribers"),
         &groups,
         &plain,
         1.3,
-        &memory,
+        &format!("{memory:.1} KiB more resident for each idle group"),
     );
     Ok(())
+}
+
+/// KiB that a new server keeps for each of so many clients that get nothing.
+fn resident(binary: &Path, target: impl Fn(&Sockeye, usize) -> Target) -> Result<f64> {
+    let sockeye = Sockeye::start(binary)?;
+    let resident = || anyhow::Ok(sockeye.server.process()?.usage()?.resident as f64 / 1024.0);
+    let mut load = Load::new()?;
+    // The first one makes what all share.
+    load.open(target(&sockeye, GROUPS), 1, |_| {})?;
+    let before = resident()?;
+    for number in 0..GROUPS {
+        load.open(target(&sockeye, number), 1, |_| {})?;
+    }
+    Ok((resident()? - before) / GROUPS as f64)
 }
 
 /// A member, who has to say who it is: a stranger makes no groups.

@@ -34,20 +34,12 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
 pub fn groups(rounds: usize, binary: &Path) -> Result<Table> {
     let mut table = table("groups");
     groups::shared(rounds, &Sockeye::start(binary)?, &mut table).context("a group")?;
-    groups::single(rounds, &Sockeye::start(binary)?, &mut table).context("many groups")?;
+    groups::single(rounds, binary, &mut table).context("many groups")?;
     Ok(table)
 }
 
 fn table(name: &str) -> Table {
-    Table::new([
-        name,
-        "CPU us",
-        "beside CPU us",
-        "ratio or CPU us",
-        "bar",
-        "",
-        "remarks",
-    ])
+    Table::new([name, "CPU us", "beside CPU us", "ratio or CPU us", "bar", "", "remarks"])
 }
 
 /// Events in a closed loop, each to so many clients.
