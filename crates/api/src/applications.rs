@@ -66,7 +66,7 @@ pub(crate) async fn list(
     list::answer(wanted, fetch).await
 }
 
-/// `GET` of one. Unlike the streams, this call tells "not yours" (403) from "not there" (404), as the original does.
+/// `GET` of one.
 pub(crate) async fn get(
     State(api): State<Arc<Api>>,
     login: Login,

@@ -16,8 +16,9 @@
 //! | `error.rs` | every way to fail, with status and JSON body |
 //!
 //! Where this API differs from the original: credentials are always demanded (401; only `whoami` answers without), bodies
-//! explain every error, the credentials of devices are shown only to those who may change them, and a change of members
-//! moves `resourceVersion`.
+//! explain every error, the credentials of devices are shown only to those who may change them, a change of members
+//! moves `resourceVersion`, and an application that the caller may not read is answered like one that is not there (404; the
+//! original tells the two apart by a 403).
 
 mod applications;
 mod dead_letters;
@@ -100,11 +101,12 @@ impl Api {
         }
     }
 
-    /// The application; 403 if it is there but not for the caller.
+    /// The application. Who may read it is told that more than that is not allowed (403); for all others it is not there (404), so
+    /// that no answer tells a stranger whether there is a private application of a name.
     async fn application(&self, login: &Login, name: &str, permission: Permission) -> Result<Application, ApiError> {
-        match self.authorize(login, name, permission).await? {
-            Some(application) => Ok(application),
-            None if self.registry.application(name).await?.is_some() => Err(ApiError::Forbidden),
+        match self.authorize(login, name, Permission::Read).await? {
+            Some(application) if login.caller.may(permission, &application) => Ok(application),
+            Some(_) => Err(ApiError::Forbidden),
             None => Err(ApiError::no_application(name)),
         }
     }

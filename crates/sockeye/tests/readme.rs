@@ -12,19 +12,37 @@ mod support;
 use std::{net::TcpListener, path::Path, process::Command};
 
 use regex::Regex;
+use sockeye_parts::keycloak;
 use support::sockeye;
 
 #[test]
 fn the_tour_works_as_it_stands() {
-    works_as_it_stands("README.md");
+    works_as_it_stands("README.md", &[]);
 }
 
 #[test]
 fn the_page_on_groups_works_as_it_stands() {
-    works_as_it_stands("docs/groups.md");
+    works_as_it_stands("docs/groups.md", &[]);
 }
 
-fn works_as_it_stands(page: &str) {
+/// With the Keycloak that stands at port 8081 there.
+#[tokio::test]
+async fn the_page_on_identity_works_as_it_stands() {
+    let Some(keycloak) = keycloak::shared().unwrap() else {
+        return;
+    };
+    let realm = keycloak.realm("sockeye").await.unwrap();
+    realm.set_token_life(600).await.unwrap();
+    let issuer = realm.issuer();
+    let address = issuer
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/realms/sockeye"))
+        .unwrap();
+    works_as_it_stands("docs/identity.md", &[("127.0.0.1:8081", address)]);
+}
+
+/// Types a page; what it has elsewhere is said by the pairs.
+fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
     let session = session(&std::fs::read_to_string(page).unwrap());
     assert!(
@@ -37,8 +55,9 @@ fn works_as_it_stands(page: &str) {
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let [http, metrics] = free.map(|listener| listener.local_addr().unwrap().to_string());
     let here = |text: &str| {
-        text.replace("127.0.0.1:8080", &http)
-            .replace("127.0.0.1:9090", &metrics)
+        let own = [("127.0.0.1:8080", http.as_str()), ("127.0.0.1:9090", metrics.as_str())];
+        let pairs = own.iter().chain(elsewhere);
+        pairs.fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
     };
     // Commands in the background are told to end at the end; those that end by themselves are waited for.
     let script = format!(

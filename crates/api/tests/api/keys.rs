@@ -73,8 +73,8 @@ async fn a_limited_key_does_what_its_scope_says() {
         &[
             ("GET /api/registry/v1alpha1/apps/one", "", 200),
             ("POST /api/registry/v1alpha1/apps/one/devices", device, 201),
-            ("GET /api/registry/v1alpha1/apps/two", "", 403),
-            ("DELETE /api/registry/v1alpha1/apps/two", "", 403),
+            ("GET /api/registry/v1alpha1/apps/two", "", 404),
+            ("DELETE /api/registry/v1alpha1/apps/two", "", 404),
             ("POST /api/registry/v1alpha1/apps", app, 403),
             ("POST /api/tokens/v1alpha1", "", 403),
         ],
@@ -88,7 +88,7 @@ async fn a_limited_key_does_what_its_scope_says() {
         &of_admin,
         &[
             ("GET /api/registry/v1alpha1/apps/one", "", 200),
-            ("GET /api/registry/v1alpha1/apps/two", "", 403),
+            ("GET /api/registry/v1alpha1/apps/two", "", 404),
             ("GET /api/admin/v1alpha1/users", "", 403),
             ("GET /api/tokens/v1alpha1?user=alice", "", 403),
         ],

@@ -6,6 +6,5 @@ mod dead_letters;
 mod documents;
 mod groups;
 mod keys;
-mod matrix;
 mod people;
 mod world;

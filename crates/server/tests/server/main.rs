@@ -3,6 +3,7 @@
 
 mod client;
 mod first_start;
+mod matrix;
 mod refusals;
 mod requests;
 mod shutdown;

@@ -1,0 +1,376 @@
+//! The authorisation matrix: every kind of caller, every call of every protocol, private and public; each cell is in `matrix.txt`.
+//! What ends rights of open streams is in the identity tests of the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use sockeye_server::Server;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::client::{basic, call};
+
+/// Who calls: an administrator; users with these roles; nobody; the owner with a key that only reads, and with one for another
+/// application; a key that was deleted; a user who was disabled; the device `d` of the application.
+const CALLERS: &[&str] = &[
+    "root", "owner", "appadmin", "manager", "reader", "stranger", "nobody", "readkey", "otherkey", "revoked",
+    "disabled", "device",
+];
+
+/// Method, path, body. `OPEN` is a GET that asks for a WebSocket. `{app}` and `{application}` are an application with the device
+/// `d` and the group `g`; `{prefix}` is a key of the owner's.
+const CALLS: &[(&str, &str, &str)] = &[
+    ("OPEN", "/{application}", ""),
+    ("OPEN", "/{application}/{channel}", ""),
+    ("OPEN", "/{application}?group_id=g", ""),
+    ("OPEN", "/{application}?group_id=new", ""),
+    ("GET", "/{application}", ""),
+    ("GET", "/{application}/{channel}", ""),
+    ("POST", "/v1/{channel}", "{}"),
+    ("POST", "/v1/{channel}/", "{}"),
+    ("POST", "/v1/{channel}/{*suffix}", "{}"),
+    ("GET", "/api/registry/v1alpha1/apps", ""),
+    (
+        "POST",
+        "/api/registry/v1alpha1/apps",
+        r#"{"metadata":{"name":"{new}"}}"#,
+    ),
+    ("GET", "/api/registry/v1alpha1/apps/{app}", ""),
+    (
+        "PUT",
+        "/api/registry/v1alpha1/apps/{app}",
+        r#"{"metadata":{"name":"{app}"},"spec":{"a":1}}"#,
+    ),
+    ("DELETE", "/api/registry/v1alpha1/apps/{app}", ""),
+    ("GET", "/api/registry/v1alpha1/apps/{app}/devices", ""),
+    (
+        "POST",
+        "/api/registry/v1alpha1/apps/{app}/devices",
+        r#"{"metadata":{"application":"{app}","name":"e"}}"#,
+    ),
+    ("GET", "/api/registry/v1alpha1/apps/{app}/devices/{device}", ""),
+    (
+        "PUT",
+        "/api/registry/v1alpha1/apps/{app}/devices/{device}",
+        r#"{"metadata":{"application":"{app}","name":"d"},"spec":{"a":1}}"#,
+    ),
+    ("DELETE", "/api/registry/v1alpha1/apps/{app}/devices/{device}", ""),
+    ("GET", "/api/admin/v1alpha1/apps/{app}/members", ""),
+    ("PUT", "/api/admin/v1alpha1/apps/{app}/members", r#"{"members":{}}"#),
+    ("GET", "/api/admin/v1alpha1/user/whoami", ""),
+    ("GET", "/api/admin/v1alpha1/users", ""),
+    ("PUT", "/api/admin/v1alpha1/users/{user}", r#"{"disabled":false}"#),
+    ("GET", "/api/tokens/v1alpha1", ""),
+    ("POST", "/api/tokens/v1alpha1", ""),
+    ("PUT", "/api/tokens/v1alpha1/{prefix}", r#"{"disabled":false}"#),
+    ("DELETE", "/api/tokens/v1alpha1/{prefix}", ""),
+    ("GET", "/api/groups/v1alpha1/apps/{app}/groups", ""),
+    ("GET", "/api/groups/v1alpha1/apps/{app}/groups/{group}", ""),
+    ("POST", "/api/groups/v1alpha1/apps/{app}/groups/{group}", "{}"),
+    ("DELETE", "/api/groups/v1alpha1/apps/{app}/groups/{group}", ""),
+    (
+        "PUT",
+        "/api/groups/v1alpha1/apps/{app}/groups/{group}/position",
+        r#"{"from":"earliest"}"#,
+    ),
+    ("GET", "/api/groups/v1alpha1/apps/{app}/groups/{group}/dead-letters", ""),
+    (
+        "POST",
+        "/api/groups/v1alpha1/apps/{app}/groups/{group}/dead-letters",
+        r#"{"action":"drop"}"#,
+    ),
+    ("GET", "/api/groups/v1alpha1/apps/{app}/dead-letters", ""),
+    ("GET", "/", ""),
+    ("GET", "/healthz", ""),
+    ("GET", "/readyz", ""),
+    ("GET", "/metrics", ""),
+    ("GET", "/v1", ""),
+    ("GET", "/v1/", ""),
+    ("POST", "/ttn", "{}"),
+    ("POST", "/ttn/", "{}"),
+    ("POST", "/ttn/v2", "{}"),
+    ("POST", "/ttn/v3", "{}"),
+];
+
+/// Paths that answer all methods alike, or give those that they do not know to streams.
+const ALL_METHODS: &[&str] = &["/", "/v1", "/v1/", "/ttn", "/ttn/", "/ttn/v2", "/ttn/v3"];
+
+/// A server on which each caller has credentials.
+struct Cells {
+    server: Server,
+    /// `user:key`, by caller.
+    keys: BTreeMap<&'static str, String>,
+    made: usize,
+    _folder: TempDir,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Cells {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = crate::start(folder.path()).await;
+        let keys = [("root", crate::admin(&server))].into();
+        let mut cells = Self {
+            server,
+            keys,
+            made: 0,
+            _folder: folder,
+        };
+        for caller in CALLERS {
+            let (user, query) = match *caller {
+                "root" | "nobody" | "device" => continue,
+                "readkey" => ("owner", "&access=read"),
+                "otherkey" => ("owner", "&applications=other"),
+                user => (user, ""),
+            };
+            let key = cells.key(user, query).await;
+            cells.keys.insert(caller, key);
+        }
+        let revoked = prefix(&cells.keys["revoked"]).to_owned();
+        cells
+            .ok("revoked", "DELETE", &format!("/api/tokens/v1alpha1/{revoked}"), "")
+            .await;
+        cells
+            .ok(
+                "root",
+                "PUT",
+                "/api/admin/v1alpha1/users/disabled",
+                r#"{"disabled":true}"#,
+            )
+            .await;
+        cells.application("private", false).await;
+        cells.application("public", true).await;
+        cells
+    }
+
+    /// A new key of a user, who is made if there is none.
+    async fn key(&self, user: &str, query: &str) -> String {
+        let path = format!("POST /api/tokens/v1alpha1?user={user}{query}");
+        let root = basic(&self.keys["root"]);
+        let answer = call(self.server.http_address(), &path, &[&root], "").await;
+        format!("{user}:{}", answer.json()["token"].as_str().unwrap())
+    }
+
+    /// Makes an application with everything that calls are about.
+    async fn application(&self, name: &str, public: bool) {
+        let apps = "/api/registry/v1alpha1/apps";
+        let app = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+        let everybody = if public { r#","":{"role":"reader"}"# } else { "" };
+        let members = format!(
+            r#"{{"members":{{"appadmin":{{"role":"admin"}},"manager":{{"role":"manager"}},"reader":{{"role":"reader"}}{everybody}}}}}"#
+        );
+        let device = format!(
+            r#"{{"metadata":{{"application":"{name}","name":"d"}},"spec":{{"credentials":{{"credentials":[{{"pass":"pw"}}]}}}}}}"#
+        );
+        let group = format!("/api/groups/v1alpha1/apps/{name}/groups/g");
+        self.ok("owner", "POST", apps, &app).await;
+        let of_members = format!("/api/admin/v1alpha1/apps/{name}/members");
+        self.ok("owner", "PUT", &of_members, &members).await;
+        self.ok("owner", "POST", &format!("{apps}/{name}/devices"), &device)
+            .await;
+        self.ok("owner", "POST", &group, "{}").await;
+    }
+
+    async fn ok(&self, caller: &str, method: &str, path: &str, body: &str) {
+        let status = self.send(caller, method, path, body, "").await;
+        assert!((200..300).contains(&status), "{caller} {method} {path}: {status}");
+    }
+
+    /// The status of one cell. What could change something gets an application of its own.
+    async fn status(&mut self, caller: &str, (method, path, body): (&str, &str, &str), public: bool) -> u16 {
+        let mut name = if public { "public" } else { "private" }.to_owned();
+        let mut of_key = String::new();
+        if !matches!(method, "GET" | "OPEN") && path.starts_with("/api/") {
+            self.made += 1;
+            name = format!("app{}", self.made);
+            self.application(&name, public).await;
+            of_key = self.key("owner", "").await;
+        }
+        // What is to be made is not there yet.
+        let group = if method == "POST" && path.ends_with("{group}") {
+            "h"
+        } else {
+            "g"
+        };
+        let new = format!("new{}-{caller}", self.made);
+        let fill = |text: &str| {
+            fill(text, &name)
+                .replace("{new}", &new)
+                .replace("{group}", group)
+                .replace("{prefix}", if of_key.is_empty() { "" } else { prefix(&of_key) })
+        };
+        self.send(caller, method, &fill(path), &fill(body), &name).await
+    }
+
+    /// Sends a call; the status. The device that may call is one of `application`.
+    async fn send(&self, caller: &str, method: &str, path: &str, body: &str, application: &str) -> u16 {
+        let address = match path {
+            "/metrics" => self.server.metrics_address().unwrap(),
+            _ => self.server.http_address(),
+        };
+        let (method, more) = match method {
+            "OPEN" => (
+                "GET",
+                "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+            ),
+            method if body.is_empty() => (method, ""),
+            method => (method, "content-type: application/json\r\n"),
+        };
+        let authorization = match caller {
+            "device" => Some(format!("d@{application}:pw")),
+            caller => self.keys.get(caller).cloned(),
+        };
+        let authorization = authorization.map_or(String::new(), |login| format!("{}\r\n", basic(&login)));
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(format!("{head}{more}{authorization}\r\n{body}").as_bytes())
+            .await
+            .unwrap();
+        let mut first = [0; "HTTP/1.1 200".len()];
+        stream.read_exact(&mut first).await.unwrap();
+        String::from_utf8_lossy(&first)[9..].parse().unwrap()
+    }
+}
+
+/// Names in place of those in braces, but for those that a call makes.
+fn fill(text: &str, application: &str) -> String {
+    text.replace("{app}", application)
+        .replace("{application}", application)
+        .replace("{channel}", "c")
+        .replace("{*suffix}", "s")
+        .replace("{device}", "d")
+        .replace("{user}", "stranger")
+}
+
+/// The public part of `user:key`.
+fn prefix(login: &str) -> &str {
+    &login.split_once(':').unwrap().1[..10]
+}
+
+#[tokio::test]
+async fn every_cell_is_as_the_table_says() {
+    let mut cells = Cells::new().await;
+    let mut table = String::new();
+    for public in [false, true] {
+        let title = if public { "public" } else { "private" };
+        write!(table, "{title:<68}").unwrap();
+        for caller in CALLERS {
+            write!(table, " {caller:>8}").unwrap();
+        }
+        table.push('\n');
+        for (method, path, body) in CALLS {
+            write!(table, "{method:<6} {:<61}", path.strip_prefix("/api/").unwrap_or(path)).unwrap();
+            for caller in CALLERS {
+                let status = cells.status(caller, (method, path, body), public).await;
+                write!(table, " {status:>8}").unwrap();
+            }
+            table.push('\n');
+        }
+    }
+    cells.server.stop().await;
+    assert_eq!(table, include_str!("matrix.txt"), "\n{table}");
+}
+
+/// A route that is not in the table makes this fail: those of all rooms are read from their sources, and of each path every method
+/// that the table does not know has to be refused.
+#[tokio::test]
+async fn no_route_is_missing_in_the_table() {
+    let path = |call: &(&'static str, &'static str, &'static str)| call.1.split('?').next().unwrap();
+    let known: BTreeSet<_> = CALLS.iter().map(|call| path(call).to_owned()).collect();
+    assert_eq!(routes(), known);
+    let cells = Cells::new().await;
+    for known in known.iter().filter(|path| !ALL_METHODS.contains(&path.as_str())) {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            let is_known = CALLS.iter().any(|call| call.0 == method && path(call) == known);
+            // The API deletes what it is asked about here; streams ask whether it is there.
+            let name = if known.starts_with("/api/") {
+                "private"
+            } else {
+                "public"
+            };
+            let filled = fill(known, name).replace(['{', '}'], "");
+            let status = cells.send("root", method, &filled, "", name).await;
+            assert_eq!(status != 405, is_known, "{method} {known}: {status}");
+        }
+    }
+    cells.server.stop().await;
+}
+
+/// All routes of all rooms, as they stand in their sources.
+fn routes() -> BTreeSet<String> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<PathBuf> = ["api", "dialect", "ingest", "server"]
+        .map(|room| crates.join(room))
+        .into();
+    let mut routes = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("tests") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let served = source.split("#[cfg(test)]").next().unwrap();
+                routes.extend(served.split(".route(").skip(1).map(|rest| {
+                    let literal = rest.trim_start().strip_prefix('"');
+                    let literal = literal.unwrap_or_else(|| panic!("{}: a route is no text", path.display()));
+                    literal.split('"').next().unwrap().to_owned()
+                }));
+            }
+        }
+    }
+    routes
+}
+
+/// No answer tells a stranger whether a private application exists: status and body are those for a name that nobody has.
+#[tokio::test]
+async fn a_stranger_does_not_learn_what_is_there() {
+    let cells = Cells::new().await;
+    let mut asked = 0;
+    for (method, path, body) in CALLS {
+        if !path.contains("{app") {
+            continue;
+        }
+        for caller in ["stranger", "nobody", "otherkey", "revoked", "disabled"] {
+            let mut answers = Vec::new();
+            for name in ["private", "unknown"] {
+                let fill = |text: &str| fill(text, name).replace("{group}", "g");
+                let authorization = cells.keys.get(caller).map(|login| basic(login));
+                let mut headers: Vec<_> = authorization.iter().map(String::as_str).collect();
+                if !body.is_empty() {
+                    headers.push("content-type: application/json");
+                }
+                if *method == "OPEN" {
+                    headers.extend([
+                        "connection: upgrade",
+                        "upgrade: websocket",
+                        "sec-websocket-version: 13",
+                        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+                    ]);
+                }
+                let method = if *method == "OPEN" { "GET" } else { method };
+                let line = format!("{method} {}", fill(path));
+                let answer = call(cells.server.http_address(), &line, &headers, &fill(body)).await;
+                answers.push((answer.status, answer.body.replace(name, "NAME")));
+            }
+            assert_eq!(answers[0], answers[1], "{caller} {method} {path}");
+            assert!(
+                [401, 404].contains(&answers[0].0),
+                "{caller} {method} {path}: {answers:?}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked >= 100, "{asked}");
+    cells.server.stop().await;
+}
