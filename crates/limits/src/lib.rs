@@ -444,6 +444,17 @@ pub const TLS_EXCHANGES_PER_TURN: usize = 1;
 pub const TLS_BUFFER: usize = WS_WRITE_CHUNK;
 /// Largest file of a certificate or a key, in bytes: a chain of certificates has some 10 KiB.
 pub const TLS_FILE: u64 = MIB as u64;
+/// Time between two looks at the files of certificates; what has changed is used when it stays so for another one.
+pub const TLS_FILES_CHECK: Duration = Duration::from_secs(1);
+/// Most certificates: a handshake looks at each until one is for the name that it asks for.
+pub const TLS_CERTIFICATES: usize = 64;
+/// Most networks of proxies that are trusted: each request looks at them.
+pub const PROXY_NETWORKS: usize = 64;
+/// Time in which the header of the PROXY protocol has to come: a proxy sends it with its first packet.
+pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
+/// Largest header of version 2 of the PROXY protocol behind its first 16 bytes: addresses have 36, what proxies add (certificates of
+/// clients, connection ids) a few hundred.
+pub const PROXY_HEADER: usize = 4 * KIB;
 /// Time to send the body of a request.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
 /// A trouble of the server that refuses many requests is said in the log again after this time, with their number; and it is over

@@ -8,6 +8,7 @@ use sockeye_access::oidc::Shape;
 use sockeye_engine_postgres::PostgresOptions;
 use sockeye_log::Retention;
 
+use crate::proxy::Network;
 use crate::settings::SETTINGS;
 use crate::sources::{Given, Origin, Sources};
 
@@ -24,12 +25,16 @@ pub struct Config {
     pub drain: Duration,
     /// Where devices, clients and operators connect.
     pub http_bind: SocketAddr,
-    /// The certificate and its key, in files: without them, connections are plain.
+    /// Certificates and their keys, in files: without them, connections are plain.
     pub tls: TlsConfig,
+    /// Which proxies are believed.
+    pub proxy: ProxyConfig,
     /// Whose tokens are accepted.
     pub oidc: OidcConfig,
     /// Where `/metrics` is served.
     pub metrics_bind: Option<SocketAddr>,
+    /// Whether TLS is spoken there too.
+    pub metrics_tls: bool,
     /// Most open connections.
     pub connections: usize,
     /// How long the events of an application are kept.
@@ -57,13 +62,34 @@ pub struct KafkaConfig {
     pub replicas: Option<usize>,
 }
 
-/// Where the certificate of the server is, if it has one.
+/// Where the certificates of the server are, if it has some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// PEM file with the certificate, and behind it those that lead to its authority.
-    pub certificate: Option<PathBuf>,
-    /// PEM file with the key of the certificate.
-    pub key: Option<PathBuf>,
+    /// PEM files, each with a certificate, and behind it those that lead to its authority.
+    pub certificates: Vec<PathBuf>,
+    /// PEM files with their keys, in the same order.
+    pub keys: Vec<PathBuf>,
+}
+
+/// Who may tell that a client is elsewhere, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Networks of proxies; nobody else is believed.
+    pub trusted: Vec<Network>,
+    /// How they tell it.
+    pub speaks: ProxySpeaks,
+}
+
+/// How a proxy tells the address of its client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxySpeaks {
+    /// The header `X-Forwarded-For` of each request.
+    #[default]
+    XForwardedFor,
+    /// The header `Forwarded` of each request (RFC 7239).
+    Forwarded,
+    /// The first bytes of each connection: the PROXY protocol, version 1 or 2.
+    ProxyProtocol,
 }
 
 /// Which providers of tokens there are, and what of their tokens counts.
@@ -168,8 +194,10 @@ impl Default for Config {
             drain: Duration::ZERO,
             http_bind: (Ipv4Addr::LOCALHOST, 0).into(),
             tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
             oidc: OidcConfig::default(),
             metrics_bind: None,
+            metrics_tls: false,
             connections: 0,
             retention: Retention {
                 age: Duration::ZERO,

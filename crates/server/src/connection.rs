@@ -1,8 +1,8 @@
-//! One connection from its first byte to its last: its TLS handshake, where there is TLS; requests one after the other, each with its id, until it is closed or
+//! One connection from its first byte to its last: what a proxy says before it; its TLS handshake, where there is TLS; requests one after the other, each with its id, until it is closed or
 //! becomes a WebSocket.
 
 use std::convert::Infallible;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,7 @@ use crate::request;
 /// A connection on its way to a core.
 pub(crate) struct Accepted {
     stream: TcpStream,
+    peer: IpAddr,
     place: Arc<Place>,
 }
 
@@ -39,10 +40,21 @@ struct Place {
 
 /// Serves a connection until it ends. After `stop` the request that is open is answered, and no other.
 pub(crate) async fn serve(accepted: Accepted, exchanges: Exchanges, stop: CancellationToken) {
-    let Accepted { stream, place } = accepted;
-    let stream = match tokio::net::TcpStream::from_std(stream) {
+    let Accepted { stream, peer, place } = accepted;
+    let mut stream = match tokio::net::TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
+    };
+    let told = tokio::select! {
+        biased;
+        told = place.service.proxies.before(peer, &mut stream) => told,
+        () = stop.cancelled() => return,
+    };
+    let peer = match told {
+        Ok(peer) => peer,
+        Err(error) => {
+            return tracing::warn!(%peer, %error, "a proxy does not speak the PROXY protocol as `proxy.speaks` says");
+        }
     };
     let held = Arc::clone(&place);
     let transport = match &place.service.handshakes {
@@ -61,18 +73,20 @@ pub(crate) async fn serve(accepted: Accepted, exchanges: Exchanges, stop: Cancel
             }
         }
     };
-    serve_http(transport, place, stop).await;
+    serve_http(transport, peer, place, stop).await;
 }
 
 async fn serve_http(
     transport: Transport<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    peer: IpAddr,
     place: Arc<Place>,
     stop: CancellationToken,
 ) {
     let answer = service_fn(move |incoming| {
         let place = Arc::clone(&place);
         async move {
-            let response = request::answer(place.service.router.clone(), incoming).await;
+            let client = place.service.proxies.client(peer, incoming.headers());
+            let response = request::answer(place.service.router.clone(), incoming, client).await;
             place.answered(response.status());
             Ok::<_, Infallible>(response)
         }
@@ -102,9 +116,10 @@ async fn serve_http(
 
 impl Accepted {
     /// A connection that was given a place.
-    pub(crate) fn new(stream: TcpStream, permit: OwnedSemaphorePermit, service: Arc<Service>) -> Self {
+    pub(crate) fn new(stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit, service: Arc<Service>) -> Self {
         Self {
             stream,
+            peer,
             place: Place::take(permit, service),
         }
     }
@@ -165,6 +180,7 @@ mod tests {
         let service = Arc::new(Service {
             router,
             handshakes: None,
+            proxies: Arc::default(),
             permits: Arc::new(Semaphore::new(1)),
             metrics: Metrics::default().of("test"),
         });
@@ -173,7 +189,8 @@ mod tests {
         let stop = CancellationToken::new();
         let (io, server) = duplex(64 * 1024);
         let transport = Transport::plain(server, Arc::clone(&place) as _);
-        tokio::spawn(serve_http(transport, place, stop.clone()));
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        tokio::spawn(serve_http(transport, peer, place, stop.clone()));
         Client { io, service, stop }
     }
 

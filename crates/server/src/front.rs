@@ -6,19 +6,22 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use sockeye_limits as limits;
 
 use crate::cores::{self, Life};
 use crate::listener::{self, Listener};
+use crate::proxy::Proxies;
 use crate::rooms::Rooms;
-use crate::{Config, StartError, tls};
+use crate::tls::{self, Tls};
+use crate::{Config, StartError};
 
-/// The addresses of a server, bound but not served yet, and its certificate.
+/// The addresses of a server, bound but not served yet, and its certificates.
 pub(crate) struct Addresses {
     http: Listener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Tls>,
+    proxies: Arc<Proxies>,
     metrics: Option<Listener>,
+    metrics_tls: Option<Tls>,
 }
 
 /// The front of a server. Dropped without having been closed it ends at once, and its connections with it.
@@ -34,16 +37,27 @@ pub(crate) struct Front {
 // ----------------------------------------------------------------------------------------------
 
 impl Addresses {
-    /// Reads the certificate, and binds all addresses.
+    /// Reads the certificates, and binds all addresses.
     pub(crate) fn bind(config: &Config) -> Result<Self, StartError> {
         let tls = tls::read(&config.tls)?;
+        let metrics_tls = match &tls {
+            _ if !config.metrics_tls => None,
+            Some(tls) => Some(tls.clone()),
+            None => return Err(tls::none_for("metrics.tls").into()),
+        };
         let bind = |address, flag| Listener::bind(address).map_err(|reason| StartError::Bind { address, flag, reason });
         let http = bind(config.http_bind, "http-bind")?;
         let metrics = config
             .metrics_bind
             .map(|address| bind(address, "metrics-bind"))
             .transpose()?;
-        Ok(Self { http, tls, metrics })
+        Ok(Self {
+            http,
+            tls,
+            proxies: Arc::new(Proxies::new(config.proxy.clone())),
+            metrics,
+            metrics_tls,
+        })
     }
 }
 
@@ -56,7 +70,13 @@ impl Front {
         cores: Option<usize>,
         life: Life,
     ) -> Result<Self, StartError> {
-        let Addresses { http, tls, metrics } = addresses;
+        let Addresses {
+            http,
+            tls,
+            proxies,
+            metrics,
+            metrics_tls,
+        } = addresses;
         let of_metrics = metrics.as_ref().map(|listener| listener.address);
         let mut front = Self {
             http: http.address,
@@ -71,8 +91,13 @@ impl Front {
         };
         let queues = cores::start(cores.unwrap_or_else(all_cores), &front.life, &mut front.threads);
         let queues = queues.map_err(StartError::Thread)?;
-        let http = (http, rooms.http(connections, tls));
-        let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS)));
+        if let Some(tls) = &tls {
+            let certificates = Arc::clone(&tls.certificates);
+            let watch = certificates.watch(rooms.counted_certificates(), front.life.stop.clone());
+            front.life.tasks.spawn(watch);
+        }
+        let http = (http, rooms.http(connections, tls, proxies));
+        let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS, metrics_tls)));
         let acceptor = listener::start(iter::once(http).chain(metrics), &queues, &front.life.stop);
         front.threads.push(acceptor.map_err(StartError::Thread)?);
         Ok(front)

@@ -84,10 +84,10 @@ mod tests {
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let config = TlsConfig {
-            certificate: Some(certificate),
-            key: Some(key),
+            certificates: vec![certificate],
+            keys: vec![key],
         };
-        let config = crate::tls::read(&config).unwrap().unwrap();
+        let config = crate::tls::read(&config).unwrap().unwrap().config;
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -16,7 +16,8 @@
 //! | `listener.rs` | addresses, and the thread that accepts |
 //! | `cores.rs` | the threads that serve, one per core |
 //! | `connection.rs` | one connection |
-//! | `tls.rs`, `handshake.rs` | the certificate; how a connection becomes one of TLS |
+//! | `tls.rs`, `tls/`, `handshake.rs` | certificates; how a connection becomes one of TLS |
+//! | `proxy.rs`, `proxy/` | who stands between a client and the server, and is believed |
 //! | `oidc.rs` | the providers of tokens |
 //! | `request.rs`, `not_found.rs` | what every request gets; requests that are nobody's |
 //! | `health.rs`, `metrics.rs`, `logs.rs` | what operators look at |
@@ -43,6 +44,7 @@ pub mod logs;
 mod metrics;
 mod not_found;
 mod oidc;
+mod proxy;
 mod request;
 mod rooms;
 mod server;
@@ -53,12 +55,15 @@ mod template;
 mod tls;
 mod value;
 
-pub use config::{Config, ConfigErrors, KafkaConfig, LogConfig, LogFormat, OidcConfig, TlsConfig};
+pub use config::{
+    Config, ConfigErrors, KafkaConfig, LogConfig, LogFormat, OidcConfig, ProxyConfig, ProxySpeaks, TlsConfig,
+};
 pub use engines::DATA_FILE;
 pub use error::StartError;
 pub use first_start::KEY_FILE;
 pub use flags::Flags;
 pub use oidc::OidcError;
+pub use proxy::Network;
 pub use server::{Server, Stopped};
 pub use shutdown::{Signal, Signals};
 pub use sources::Sources;

@@ -19,6 +19,7 @@ use crate::connection::Accepted;
 use crate::cores::Queues;
 use crate::handshake::Handshakes;
 use crate::metrics::ListenerMetrics;
+use crate::proxy::Proxies;
 
 /// A listening address.
 pub(crate) struct Listener {
@@ -33,6 +34,8 @@ pub(crate) struct Service {
     pub(crate) router: Router,
     /// For those who come with TLS; without it, all connections are plain.
     pub(crate) handshakes: Option<Handshakes>,
+    /// Who is believed when it tells that a client is elsewhere.
+    pub(crate) proxies: Arc<Proxies>,
     /// One permit for each connection that may be open.
     pub(crate) permits: Arc<Semaphore>,
     /// What is counted.
@@ -95,14 +98,17 @@ async fn accept(socket: TcpListener, service: Arc<Service>, mut queues: Queues, 
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 service.metrics.accepted.inc();
                 // Without this option small frames would wait for the acknowledgement of those before.
                 let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else {
                     continue;
                 };
                 match Arc::clone(&service.permits).try_acquire_owned() {
-                    Ok(permit) => queues.hand(Accepted::new(stream, permit, Arc::clone(&service))).await,
+                    Ok(permit) => {
+                        let accepted = Accepted::new(stream, peer.ip(), permit, Arc::clone(&service));
+                        queues.hand(accepted).await;
+                    }
                     Err(_full) => {
                         service.metrics.refused.inc();
                         refuse(&stream);

@@ -14,6 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::not_found;
+use crate::tls::Counted;
 
 /// Counters of all listeners.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Metrics {
     errors: Family<ListenerLabels, Counter>,
     handshakes: Family<ResultLabels, Counter>,
     responses: Family<ResponseLabels, Counter>,
+    /// Files of certificates that were read again.
+    pub(crate) certificates: Counted,
 }
 
 /// Counters of one listener, looked up once.
@@ -99,6 +102,16 @@ impl Metrics {
             "tls_handshakes",
             "TLS handshakes, by how they ended",
             self.handshakes.clone(),
+        );
+        registry.register(
+            "tls_files_taken",
+            "Times that files of certificates had changed, and are used",
+            self.certificates.taken.clone(),
+        );
+        registry.register(
+            "tls_files_refused",
+            "Times that files of certificates had changed, and cannot be used",
+            self.certificates.refused.clone(),
         );
         registry.register("responses", "Answers to requests, by status", self.responses.clone());
     }

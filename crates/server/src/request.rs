@@ -1,5 +1,7 @@
 //! What every request gets, whatever room answers it: an id, a span in the log that carries it, and the limit of its head.
 
+use std::net::IpAddr;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -16,13 +18,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 // ----------------------------------------------------------------------------------------------
 
-/// Answers one request. The span has the path but not the query, which may hold secrets.
-pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>) -> Response<Body> {
+/// Answers one request. The span has the address of the client and the path, but not the query, which may hold secrets.
+pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, client: IpAddr) -> Response<Body> {
     // Before an id is added to it.
     let too_large = head_length(&request) > limits::HTTP_HEAD;
     let id = id(request.headers_mut());
     let text = id.to_str().unwrap_or_default();
-    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", id = text, %client, method = %request.method(), path = request.uri().path());
     let answered = async {
         let response = if too_large {
             not_found::head_too_large().into_response()

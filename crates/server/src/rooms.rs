@@ -7,7 +7,6 @@ use axum::Router;
 use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
-use rustls::ServerConfig;
 use sockeye_access::{Access, Devices, Oidc};
 use sockeye_api::Api;
 use sockeye_delivery::Delivery;
@@ -28,6 +27,8 @@ use crate::health::{self, Health};
 use crate::listener::Service;
 use crate::live_groups::Served;
 use crate::metrics::{self, Metrics};
+use crate::proxy::Proxies;
+use crate::tls::{Counted, Tls};
 use crate::{Config, StartError, first_start, not_found, oidc};
 
 /// Everything that serves requests.
@@ -123,24 +124,30 @@ impl Rooms {
     }
 
     /// What devices, clients and operators get, over TLS if there is a certificate.
-    pub(crate) fn http(&self, connections: usize, tls: Option<Arc<ServerConfig>>) -> Service {
+    pub(crate) fn http(&self, connections: usize, tls: Option<Tls>, proxies: Arc<Proxies>) -> Service {
         let router = self.protocols.clone().merge(self.health.clone());
         Service {
-            handshakes: tls.map(Handshakes::new),
-            ..self.service("http", router, connections)
+            proxies,
+            ..self.service("http", router, connections, tls)
         }
     }
 
     /// What scrapers get.
-    pub(crate) fn metrics(&self, connections: usize) -> Service {
+    pub(crate) fn metrics(&self, connections: usize, tls: Option<Tls>) -> Service {
         let router = metrics::router(Arc::clone(&self.numbers)).merge(self.health.clone());
-        self.service("metrics", router, connections)
+        self.service("metrics", router, connections, tls)
     }
 
-    fn service(&self, listener: &'static str, router: Router, connections: usize) -> Service {
+    /// Where it is counted that files of certificates have changed.
+    pub(crate) fn counted_certificates(&self) -> Counted {
+        self.metrics.certificates.clone()
+    }
+
+    fn service(&self, listener: &'static str, router: Router, connections: usize, tls: Option<Tls>) -> Service {
         Service {
             router: router.fallback(not_found::not_found),
-            handshakes: None,
+            handshakes: tls.map(|tls| Handshakes::new(tls.config)),
+            proxies: Arc::default(),
             permits: Arc::new(Semaphore::new(connections)),
             metrics: self.metrics.of(listener),
         }

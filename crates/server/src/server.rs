@@ -43,7 +43,7 @@ impl Server {
         };
         tracing::info!(
             http = %front.http,
-            tls = config.tls.certificate.is_some(),
+            tls = !config.tls.certificates.is_empty(),
             metrics = front.metrics.map(tracing::field::display),
             data = %config.data.display(),
             kafka = config.kafka.brokers,
@@ -61,12 +61,17 @@ impl Server {
 
     /// Where clients connect, as the beginning of a URL: `https://127.0.0.1:8080`.
     pub fn http_url(&self) -> String {
-        let scheme = if self.config.tls.certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        format!("{scheme}://{}", self.front.http)
+        format!(
+            "{}://{}",
+            scheme(!self.config.tls.certificates.is_empty()),
+            self.front.http
+        )
+    }
+
+    /// Where scrapers find the numbers, unless they are off: `http://127.0.0.1:9090/metrics`.
+    pub fn metrics_url(&self) -> Option<String> {
+        let address = self.front.metrics?;
+        Some(format!("{}://{address}/metrics", scheme(self.config.metrics_tls)))
     }
 
     /// Where `/metrics` is served, unless it is off.
@@ -111,4 +116,8 @@ impl Server {
             }
         }
     }
+}
+
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
 }

@@ -3,7 +3,7 @@
 
 use sockeye_limits as limits;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, ProxySpeaks};
 use crate::value;
 
 /// One setting.
@@ -71,17 +71,56 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "tls.certificate",
         default: "off",
-        allowed: "`off`, or the path of a PEM file",
-        doc: "Certificate of the server, and behind it those that lead to its authority. With it `http.bind` speaks TLS \
-              (https, wss), and nothing else; `metrics.bind` stays plain.",
-        set: |config, text| put(&mut config.tls.certificate, value::or("off", text, value::path)),
+        allowed: "`off`, or paths of PEM files with commas between them, at most 64",
+        doc: "Certificates of the server, each with those behind it that lead to its authority. With one, `http.bind` speaks TLS \
+              (https, wss), and nothing else. Of several a client gets the first for the name that it asks for; if none is, the \
+              first of all. Files that change are read again within seconds; if they cannot be used, the old ones stay.",
+        set: |config, text| {
+            put(
+                &mut config.tls.certificates,
+                value::or("off", text, value::paths).map(Option::unwrap_or_default),
+            )
+        },
     },
     Setting {
         key: "tls.key",
         default: "off",
-        allowed: "`off`, or the path of a PEM file",
-        doc: "Key of `tls.certificate`, not encrypted: a file that only the server's user can read.",
-        set: |config, text| put(&mut config.tls.key, value::or("off", text, value::path)),
+        allowed: "`off`, or paths of PEM files with commas between them, at most 64",
+        doc: "Keys of `tls.certificate`, in the same order, not encrypted: files that only the server's user can read.",
+        set: |config, text| {
+            put(
+                &mut config.tls.keys,
+                value::or("off", text, value::paths).map(Option::unwrap_or_default),
+            )
+        },
+    },
+    Setting {
+        key: "proxy.trusted",
+        default: "off",
+        allowed: "`off`, or up to 64 addresses or networks with spaces between them, such as `10.0.0.0/8 ::1`",
+        doc: "Proxies that are believed when they tell the address of a client, which is what stands in the log. Nobody else is.",
+        set: |config, text| {
+            put(
+                &mut config.proxy.trusted,
+                value::or("off", text, value::networks).map(Option::unwrap_or_default),
+            )
+        },
+    },
+    Setting {
+        key: "proxy.speaks",
+        default: "x-forwarded-for",
+        allowed: "`x-forwarded-for`, `forwarded` or `proxy-protocol`",
+        doc: "How `proxy.trusted` tell it: in the header of a request that is named so, or in the first bytes of a connection (PROXY \
+              protocol, version 1 or 2, before TLS). The last one has to be on every connection of theirs.",
+        set: |config, text| {
+            let speaks = match text {
+                "x-forwarded-for" => ProxySpeaks::XForwardedFor,
+                "forwarded" => ProxySpeaks::Forwarded,
+                "proxy-protocol" => ProxySpeaks::ProxyProtocol,
+                _ => return None,
+            };
+            put(&mut config.proxy.speaks, Some(speaks))
+        },
     },
     Setting {
         key: "oidc.issuers",
@@ -144,6 +183,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
                 value::or("off", text, |text| text.parse().ok()),
             )
         },
+    },
+    Setting {
+        key: "metrics.tls",
+        default: "off",
+        allowed: "`on` or `off`",
+        doc: "Whether `metrics.bind` speaks TLS too, with the certificates of `tls.certificate`.",
+        set: |config, text| put(&mut config.metrics_tls, value::switch(text)),
     },
     Setting {
         key: "limits.connections",

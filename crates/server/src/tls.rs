@@ -1,22 +1,32 @@
-//! The server's certificate: read and checked before anything is served.
+//! What TLS handshakes need: certificates, chosen by the name that a client asks for, and read again when their files change.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `files.rs` | the files of certificates and keys |
+//! | `certificates.rs` | which one a client gets; new files |
+
+mod certificates;
+mod files;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
+use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CipherSuite, Error, InconsistentKeys};
-use sockeye_limits as limits;
+
+pub(crate) use certificates::{Certificates, Counted};
 
 use crate::config::TlsConfig;
 
-/// Everything that is wrong with the files of a certificate, each by the setting that names it.
+/// What a listener with TLS needs.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) certificates: Arc<Certificates>,
+}
+
+/// Everything that is wrong with the files of certificates, each by the setting that names it.
 #[derive(Debug)]
 pub struct TlsErrors(Vec<TlsError>);
 
@@ -38,48 +48,25 @@ const KEY: &str = "tls.key";
 ///
 /// # Errors
 /// Everything that is wrong, in one go.
-pub(crate) fn read(config: &TlsConfig) -> Result<Option<Arc<ServerConfig>>, TlsErrors> {
-    let (certificate, key) = match (&config.certificate, &config.key) {
-        (None, None) => return Ok(None),
-        (Some(certificate), Some(key)) => (certificate, key),
-        (Some(_), None) => return Err(missing(KEY, CERTIFICATE)),
-        (None, Some(_)) => return Err(missing(CERTIFICATE, KEY)),
-    };
-    let (chain, private) = match (read_chain(certificate), read_key(key)) {
-        (Ok(chain), Ok(private)) => (chain, private),
-        (chain, private) => return Err(TlsErrors(chain.err().into_iter().chain(private.err()).collect())),
-    };
+pub(crate) fn read(config: &TlsConfig) -> Result<Option<Tls>, TlsErrors> {
+    match (config.certificates.len(), config.keys.len()) {
+        (0, 0) => return Ok(None),
+        (0, _) => return Err(missing(CERTIFICATE, KEY)),
+        (_, 0) => return Err(missing(KEY, CERTIFICATE)),
+        (certificates, keys) if certificates != keys => {
+            let message =
+                format!("it names {keys} files for {certificates} certificates: give the key of each, in their order");
+            return Err(TlsErrors(vec![TlsError { setting: KEY, message }]));
+        }
+        _ => {}
+    }
     let provider = Arc::new(provider());
-    let certified = CertifiedKey::from_der(chain, private, &provider).map_err(|error| {
-        TlsErrors(vec![match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                let message = format!("{}: it is not the key of {}", key.display(), certificate.display());
-                TlsError { setting: KEY, message }
-            }
-            Error::InvalidCertificate(reason) => {
-                let message = format!(
-                    "{}: the first certificate cannot be used: {reason}",
-                    certificate.display()
-                );
-                TlsError {
-                    setting: CERTIFICATE,
-                    message,
-                }
-            }
-            error => TlsError {
-                setting: KEY,
-                message: format!(
-                    "{}: the key cannot be used: {error}; ECDSA (P-256), Ed25519 and RSA (2048 bits and more) can",
-                    key.display()
-                ),
-            },
-        }])
-    })?;
-    let mut tls = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let certificates = Arc::new(Certificates::read(config, Arc::clone(&provider))?);
+    let mut tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has suites of TLS 1.2 and 1.3")
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_cert_resolver(Arc::clone(&certificates) as _);
     // What a record costs is ours to bear, so our order counts.
     tls.ignore_client_order = true;
     // A client that comes back shows a ticket instead of making us sign; the server keeps nothing for it.
@@ -87,7 +74,15 @@ pub(crate) fn read(config: &TlsConfig) -> Result<Option<Arc<ServerConfig>>, TlsE
     tls.ticketer = ring::Ticketer::new().expect("the system gives random bytes");
     tls.send_tls13_tickets = 1;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Arc::new(tls)))
+    Ok(Some(Tls {
+        config: Arc::new(tls),
+        certificates,
+    }))
+}
+
+/// There is no certificate, and a setting needs one.
+pub(crate) fn none_for(setting: &str) -> TlsErrors {
+    missing(CERTIFICATE, setting)
 }
 
 /// AES-GCM first, and of that the shorter key: processors have instructions for it, and each event is encrypted once per
@@ -103,54 +98,6 @@ fn provider() -> CryptoProvider {
         _ => 5,
     });
     provider
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let error = |what: String| TlsError {
-        setting: CERTIFICATE,
-        message: format!("{}: {what}", path.display()),
-    };
-    let text = read_file(path).map_err(error)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(error("there is no `BEGIN CERTIFICATE` in it".to_owned())),
-        Ok(chain) => Ok(chain),
-        Err(reason) => Err(error(format!("it is no PEM file: {reason}"))),
-    }
-}
-
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let error = |what: String| TlsError {
-        setting: KEY,
-        message: format!("{}: {what}", path.display()),
-    };
-    let text = read_file(path).map_err(error)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|reason| {
-        error(match reason {
-            pem::Error::NoItemsFound if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => {
-                "the key is encrypted; `openssl pkey -in FILE -out NEW` decrypts it".to_owned()
-            }
-            pem::Error::NoItemsFound => "there is no `BEGIN PRIVATE KEY` in it".to_owned(),
-            // The reason may quote the file, which is secret.
-            _ => "it is no PEM file".to_owned(),
-        })
-    })
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limits::TLS_FILE + 1).read_to_end(&mut text));
-    match read {
-        Err(reason) => Err(format!("the file cannot be read: {reason}")),
-        Ok(length) if length as u64 > limits::TLS_FILE => {
-            Err(format!("the file is longer than {} bytes", limits::TLS_FILE))
-        }
-        Ok(_) => Ok(text),
-    }
-}
-
-fn contains(text: &[u8], words: &[u8]) -> bool {
-    text.windows(words.len()).any(|part| part == words)
 }
 
 fn missing(setting: &'static str, other: &str) -> TlsErrors {

@@ -10,6 +10,8 @@ use sockeye_limits as limits;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
+use crate::proxy::Network;
+
 /// A value that may also be a word, which is `None` in the configuration.
 #[expect(clippy::option_option, reason = "the outer one tells whether the value is allowed")]
 pub(crate) fn or<T>(word: &str, text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
@@ -23,6 +25,30 @@ pub(crate) fn or<T>(word: &str, text: &str, parse: impl FnOnce(&str) -> Option<T
 /// A path that is not empty.
 pub(crate) fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// Paths with commas between them.
+pub(crate) fn paths(text: &str) -> Option<Vec<PathBuf>> {
+    let paths: Vec<_> = text.split(',').map(|text| path(text.trim())).collect::<Option<_>>()?;
+    (paths.len() <= limits::TLS_CERTIFICATES).then_some(paths)
+}
+
+/// Addresses and networks with spaces between them.
+pub(crate) fn networks(text: &str) -> Option<Vec<Network>> {
+    let networks: Vec<_> = words(text)?
+        .iter()
+        .map(|word| word.parse().ok())
+        .collect::<Option<_>>()?;
+    (networks.len() <= limits::PROXY_NETWORKS).then_some(networks)
+}
+
+/// `on` or `off`.
+pub(crate) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// A plain decimal number within these bounds.
@@ -196,6 +222,22 @@ mod tests {
             issuers(&many[1..].join(" ")).map(|issuers| issuers.len()),
             Some(limits::OIDC_ISSUERS)
         );
+    }
+
+    #[test]
+    fn several_paths() {
+        for (text, number) in [
+            ("a.pem", Some(1)),
+            ("/etc/a b.pem, /etc/c.pem", Some(2)),
+            ("", None),
+            ("a.pem,", None),
+            (&"a,".repeat(limits::TLS_CERTIFICATES), None),
+        ] {
+            assert_eq!(paths(text).map(|paths| paths.len()), number, "{text:?}");
+        }
+        let most = vec!["a"; limits::TLS_CERTIFICATES];
+        assert!(paths(&most.join(",")).is_some());
+        assert!(paths(&[&most[..], &["a"]].concat().join(",")).is_none());
     }
 
     #[test]

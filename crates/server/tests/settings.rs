@@ -66,6 +66,9 @@ fn each_source_sets_every_kind_of_value() {
         oidc = { issuers = "https://id.example/a https://id.example/b", shapes = "keycloak dex", token_grace = "5s" }
         kafka.brokers = "kafka-1:9092,kafka-2:9092"
         kafka.partitions = 12
+        metrics.tls = "on"
+        tls = { certificate = "a.pem, b.pem", key = "a.key,b.key" }
+        proxy = { trusted = "10.0.0.0/8 ::1", speaks = "proxy-protocol" }
         postgres = { url = "postgresql://u:hush@db/sockeye", ca = "ca.pem" }
         [retention]
         age = "1d12h"
@@ -87,6 +90,11 @@ fn each_source_sets_every_kind_of_value() {
         ("SOCKEYE_OIDC_TOKEN_GRACE", "5s"),
         ("SOCKEYE_KAFKA", "kafka-1:9092,kafka-2:9092"),
         ("SOCKEYE_KAFKA_PARTITIONS", "12"),
+        ("SOCKEYE_METRICS_TLS", "on"),
+        ("SOCKEYE_TLS_CERTIFICATE", "a.pem,b.pem"),
+        ("SOCKEYE_TLS_KEY", "a.key,b.key"),
+        ("SOCKEYE_PROXY_TRUSTED", "10.0.0.0/8  ::1"),
+        ("SOCKEYE_PROXY_SPEAKS", "proxy-protocol"),
         ("SOCKEYE_POSTGRES", "postgresql://u:hush@db/sockeye"),
         ("SOCKEYE_POSTGRES_CA", "ca.pem"),
         ("SOCKEYE_RETENTION_AGE", "36h"),
@@ -113,6 +121,8 @@ fn each_source_sets_every_kind_of_value() {
     assert_eq!(from_file.groups_expire.map(|time| time.as_secs()), Some(30 * 24 * 3600));
     assert_eq!(from_file.oidc.issuers[1], "https://id.example/b");
     assert_eq!(from_file.log.format, LogFormat::Json);
+    assert_eq!(from_file.tls.keys.len(), 2);
+    assert_eq!(from_file.proxy.trusted.len(), 2);
     assert_eq!(from_file.kafka.partitions, Some(12));
     assert_eq!(from_file.postgres.url, "postgresql://u:hush@db/sockeye");
     assert!(!format!("{from_file:?}").contains("hush"), "no secret is shown");
@@ -243,7 +253,7 @@ fn the_template_shows_the_defaults() {
     let template = template();
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
     let settings = template.lines().filter(is_setting).count();
-    assert_eq!(settings, 29, "{template}");
+    assert_eq!(settings, 32, "{template}");
     assert!(template.lines().all(|line| line.len() <= 100), "{template}");
     let switch_on = |line| if is_setting(&line) { &line[1..] } else { line };
     let on = template.lines().map(switch_on).collect::<Vec<_>>().join("\n");

@@ -43,8 +43,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let mut signals = Signals::new().context("cannot receive signals")?;
     let server = Server::start(config).await?;
     output::line(&format!("sockeye listens on {}", server.http_url()))?;
-    if let Some(address) = server.metrics_address() {
-        output::line(&format!("metrics: http://{address}/metrics"))?;
+    if let Some(url) = server.metrics_url() {
+        output::line(&format!("metrics: {url}"))?;
     }
     output::line(&format!("administrator's key: {}", server.admin_key_file().display()))?;
     let at_once = |signal: Signal| std::process::exit(signal.exit_code().into());

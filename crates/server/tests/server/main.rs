@@ -5,6 +5,7 @@ mod client;
 mod first_start;
 mod matrix;
 mod refusals;
+mod proxies;
 mod requests;
 mod shutdown;
 mod tls;

@@ -1,12 +1,17 @@
-//! A certificate that cannot be used keeps the server from starting, and the setting is named; what is no TLS breaks nothing.
+//! A certificate that cannot be used keeps the server from starting, and the setting is named; what is no TLS breaks nothing; of
+//! several certificates the right one is shown, and new files count without a restart.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sockeye_server::{Config, Server, StartError, TlsConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -28,11 +33,142 @@ fn pair() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
+/// A connection of TLS to a name; with which certificate.
+async fn connect(
+    server: SocketAddr,
+    name: &str,
+    trusted: &[&str],
+) -> Result<(TlsStream<TcpStream>, String), io::Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots
+            .add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap())
+            .unwrap();
+    }
+    let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let stream = TcpStream::connect(server).await?;
+    let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let is_it = |pem: &&&str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap() == shown;
+    let shown = trusted.iter().find(is_it).unwrap().to_string();
+    Ok((stream, shown))
+}
+
+/// Whether requests are answered on a connection.
+async fn answers(stream: &mut TlsStream<TcpStream>) -> bool {
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    answer == *b"HTTP/1.1 200"
+}
+
+fn pair_for(names: &[&str]) -> (String, String) {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// A configuration with these certificates and keys, on both listeners.
+fn with_pairs(folder: &Path, pairs: &[(&str, &str)]) -> Config {
+    let path = |at: usize, what: &str| folder.join(format!("{what}-{at}.pem"));
+    for (at, (certificate, key)) in pairs.iter().enumerate() {
+        std::fs::write(path(at, "certificate"), certificate).unwrap();
+        std::fs::write(path(at, "key"), key).unwrap();
+    }
+    Config {
+        tls: TlsConfig {
+            certificates: (0..pairs.len()).map(|at| path(at, "certificate")).collect(),
+            keys: (0..pairs.len()).map(|at| path(at, "key")).collect(),
+        },
+        metrics_tls: true,
+        ..config(folder)
+    }
+}
+
+#[tokio::test]
+async fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, one_key) = pair_for(&["one.test", "127.0.0.1"]);
+    let (two, two_key) = pair_for(&["two.test", "*.wild.test"]);
+    let pairs = [(one.as_str(), one_key.as_str()), (two.as_str(), two_key.as_str())];
+    let server = Server::start(with_pairs(folder.path(), &pairs)).await.unwrap();
+    assert!(server.metrics_url().unwrap().starts_with("https://"));
+    for address in [server.http_address(), server.metrics_address().unwrap()] {
+        for (name, certificate) in [
+            ("one.test", &one),
+            ("two.test", &two),
+            ("TWO.test", &two),
+            ("a.wild.test", &two),
+            // An address is no name that could be asked for: the first.
+            ("127.0.0.1", &one),
+        ] {
+            let (mut stream, shown) = connect(address, name, &[&one, &two]).await.unwrap();
+            assert!(shown == *certificate, "{name}");
+            assert!(answers(&mut stream).await, "{name}");
+        }
+        // The first one too, which is not for it.
+        assert!(connect(address, "three.test", &[&one, &two]).await.is_err());
+    }
+    server.stop().await;
+}
+
+/// New files are used without a restart, wrong ones are not; who is connected notices neither.
+#[tokio::test]
+async fn files_that_change_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, old_key) = pair_for(&["one.test"]);
+    let (new, new_key) = pair_for(&["one.test"]);
+    let config = with_pairs(folder.path(), &[(&old, &old_key)]);
+    let [certificate, key] = [&config.tls.certificates[0], &config.tls.keys[0]].map(Clone::clone);
+    let server = Server::start(config).await.unwrap();
+    let address = server.http_address();
+    let trusted = [old.as_str(), new.as_str()];
+    let (mut before, shown) = connect(address, "one.test", &trusted).await.unwrap();
+    assert!(shown == old);
+    let refused = async || {
+        let (mut stream, _) = connect(server.metrics_address().unwrap(), "one.test", &trusted)
+            .await
+            .unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text.contains("sockeye_server_tls_files_refused_total 1")
+    };
+    // The new certificate with the old key: a mistake, or the time between two files.
+    std::fs::write(&certificate, &new).unwrap();
+    until(refused).await;
+    assert!(connect(address, "one.test", &trusted).await.unwrap().1 == old);
+    std::fs::write(&key, &new_key).unwrap();
+    until(async || connect(address, "one.test", &trusted).await.unwrap().1 == new).await;
+    assert!(answers(&mut before).await, "who was connected still is");
+    server.stop().await;
+}
+
+/// Waits for what has to become true.
+async fn until(mut is: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is().await {
+        assert!(Instant::now() < deadline, "it never became true");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 fn with(folder: &Path, certificate: Option<&PathBuf>, key: Option<&PathBuf>) -> Config {
     Config {
         tls: TlsConfig {
-            certificate: certificate.cloned(),
-            key: key.cloned(),
+            certificates: certificate.into_iter().cloned().collect(),
+            keys: key.into_iter().cloned().collect(),
         },
         ..config(folder)
     }
