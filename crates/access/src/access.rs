@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use moka::sync::Cache;
 use sockeye_limits as limits;
-use sockeye_registry::{Application, Change, Registry, Unavailable, User, WriteError};
+use sockeye_registry::{AccessKey, Application, Change, Registry, Unavailable, User, WriteError};
 use tokio::sync::broadcast;
 
 use crate::caller::{Caller, Permission, Proof};
@@ -15,7 +15,7 @@ use crate::{Credentials, ProviderUnavailable, Right, Secret, TokenError, audit, 
 
 /// Tells who a user is and what the user may do. Asks the registry each time, so that a right that ends has ended.
 pub struct Access {
-    registry: Arc<dyn Registry>,
+    pub(crate) registry: Arc<dyn Registry>,
     oidc: Option<Oidc>,
     rights: Arc<Rights>,
     /// Keys whose use was noted a moment ago.
@@ -99,17 +99,34 @@ impl Access {
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, AuthenticateError> {
         match credentials {
             Credentials::Anonymous => Ok(Caller::Anonymous),
-            Credentials::Key { user, key } => self.by_key(user, key).await,
+            Credentials::Key { user, key } => self.by_key(Some(user), key).await,
             Credentials::Bearer(token) => self.by_token(token).await,
         }
     }
 
-    async fn by_key(&self, user: &str, key: &Secret) -> Result<Caller, AuthenticateError> {
-        let prefix = key::prefix(key.expose()).map_err(|_| AuthenticateError::Denied)?;
-        let stored = self.registry.key(prefix).await?.ok_or(AuthenticateError::Denied)?;
-        if !key::matches(key, &stored.hash) || stored.user != *user {
+    /// Tells who shows this key. Who says to be somebody has to be that, unless the key is limited to some applications: with
+    /// such a key nobody needs to say (compat/octave.md 2.2).
+    pub async fn authenticate_key(&self, user: Option<&str>, key: &Secret) -> Result<Caller, AuthenticateError> {
+        let caller = self.by_key(None, key).await?;
+        match (&caller, user) {
+            (Caller::User { name, .. }, Some(user)) if name != user && !caller.is_restricted() => {
+                Err(AuthenticateError::Denied)
+            }
+            _ => Ok(caller),
+        }
+    }
+
+    async fn by_key(&self, user: Option<&str>, key: &Secret) -> Result<Caller, AuthenticateError> {
+        let prefix = key::id(key).ok_or(AuthenticateError::Denied)?;
+        let stored = self.registry.key(&prefix).await?.ok_or(AuthenticateError::Denied)?;
+        if !key::matches(key, &stored.hash) || user.is_some_and(|user| stored.user != *user) {
             return Err(AuthenticateError::Denied);
         }
+        self.of_key(stored).await
+    }
+
+    /// Whose a key is that was shown, as long as it counts.
+    pub(crate) async fn of_key(&self, stored: AccessKey) -> Result<Caller, AuthenticateError> {
         let now = Timestamp::now();
         if stored.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticateError::KeyExpired);
@@ -192,6 +209,25 @@ impl Access {
     /// Ends rights that are held when they have ended, until the registry has stopped.
     pub async fn watch(&self) {
         self.rights.watch().await;
+    }
+
+    /// The application of this name or alias, if the caller may do this with it, or with some paths of it.
+    pub async fn company(
+        &self,
+        caller: &Caller,
+        company: &str,
+        permission: Permission,
+    ) -> Result<Application, AuthorizeError> {
+        let mut found = self.registry.application(company).await?;
+        if found.is_none()
+            && let Some(name) = self.registry.alias(company).await?
+        {
+            found = self.registry.application(&name).await?;
+        }
+        match found {
+            Some(application) if caller.may_in_part(permission, &application) => Ok(application),
+            _ => Err(AuthorizeError::NotFound),
+        }
     }
 
     /// The application, if the caller may do this with it.

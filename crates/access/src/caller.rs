@@ -1,7 +1,9 @@
 //! Callers, and what they may do with an application: the table of compat/drogue.md 3.5, with decision 7.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use sockeye_registry::{Application, Role, Scope, UserIdentity};
+use sockeye_registry::{Application, PathGrant, Role, Scope, UserIdentity};
 
 /// Who is calling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,32 @@ pub enum Permission {
 impl Caller {
     /// Whether the caller may do this with the application. Who shows a key may do no more than its scope says.
     pub fn may(&self, permission: Permission, application: &Application) -> bool {
+        self.scope().is_none_or(|scope| scope.paths.is_none()) && self.may_in_part(permission, application)
+    }
+
+    /// Whether the caller may do this with a stream of Octave at this path, or at all paths below it: `/devices/d/c`, without the
+    /// company before it (compat/octave.md 8).
+    pub fn may_at(&self, path: &str, permission: Permission, application: &Application) -> bool {
+        let granted = |paths: &BTreeMap<String, PathGrant>| {
+            let covers = |(prefix, grant): (&String, &PathGrant)| {
+                let granted = match permission {
+                    Permission::Read => grant.event_read,
+                    Permission::Write => grant.event_write,
+                    Permission::Admin | Permission::Owner => false,
+                };
+                granted
+                    && path
+                        .strip_prefix(prefix.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            paths.iter().any(covers)
+        };
+        let paths = self.scope().and_then(|scope| scope.paths.as_ref());
+        paths.is_none_or(granted) && self.may_in_part(permission, application)
+    }
+
+    /// Whether the caller may do this with the application, or with some paths of it.
+    pub fn may_in_part(&self, permission: Permission, application: &Application) -> bool {
         if let Some(scope) = self.scope()
             && (!scope.has(&application.metadata.name) || (scope.read_only && permission != Permission::Read))
         {
@@ -88,6 +116,22 @@ impl Caller {
     /// and keys, which count for more.
     pub fn is_unlimited(&self) -> bool {
         self.scope().is_none_or(Scope::is_unlimited)
+    }
+
+    /// Whether a key was shown that counts for some applications only: a restricted token of Octave.
+    pub fn is_restricted(&self) -> bool {
+        self.scope().is_some_and(|scope| scope.applications.is_some())
+    }
+
+    /// The public id of the key that was shown.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::User {
+                proof: Proof::Key { prefix, .. },
+                ..
+            } => Some(prefix),
+            _ => None,
+        }
     }
 
     /// From when on the caller does not count any more.

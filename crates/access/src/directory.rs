@@ -155,7 +155,7 @@ impl Directory {
             match feed.changes.try_recv() {
                 Ok(Change::Application(name)) => self.applications.invalidate(&name),
                 Ok(Change::Device { application, device }) => self.devices.invalidate(&(application, device)),
-                Ok(Change::Key(_) | Change::User(_)) => continue,
+                Ok(Change::Key(_) | Change::User(_) | Change::Stream { .. }) => continue,
                 Err(TryRecvError::Empty) => return feed,
                 Ok(Change::All) | Err(TryRecvError::Lagged(_)) => self.forget_all(),
                 // The engine has stopped; nothing can be current any more.

@@ -3,6 +3,7 @@
 
 use rand::RngExt;
 use sha3::{Digest, Sha3_512};
+use sockeye_limits as limits;
 use subtle::ConstantTimeEq;
 
 use crate::Secret;
@@ -32,6 +33,9 @@ pub struct NotAKey;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// `drg_xxxxxx`
 const PREFIX: usize = MARK.len() + 6;
+/// What the ids begin with of keys that were not made here, and how much of their hash follows.
+const GIVEN: &str = "giv_";
+const GIVEN_DIGITS: usize = 12;
 /// Prefix, `_`, thirty characters.
 const BODY: usize = PREFIX + 1 + 30;
 
@@ -67,6 +71,36 @@ pub fn prefix(key: &str) -> Result<&str, NotAKey> {
         return Err(NotAKey);
     }
     Ok(prefix)
+}
+
+/// The id under which a key is stored: its prefix, or for one that was not made here a part of its hash. `None`: it is none.
+pub fn id(key: &Secret) -> Option<String> {
+    let text = key.expose();
+    if text.starts_with(MARK) {
+        return prefix(text).ok().map(str::to_owned);
+    }
+    is_strong(text).then(|| format!("{GIVEN}{}", &hash(text)[..GIVEN_DIGITS]))
+}
+
+/// Whether a text that somebody brings can be a key: visible ASCII that looks as if it had at least 128 bits
+/// (compat/octave.md, decision 7).
+pub fn is_strong(text: &str) -> bool {
+    let all = |is: fn(&u8) -> bool| text.bytes().all(|byte| is(&byte));
+    if text.starts_with(MARK) || text.len() > limits::GIVEN_KEY || !all(u8::is_ascii_graphic) {
+        return false;
+    }
+    let bits: f64 = match () {
+        () if all(u8::is_ascii_digit) => 3.3,
+        () if all(u8::is_ascii_hexdigit) => 4.0,
+        () if all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) => 5.1,
+        () => 5.9,
+    };
+    let mut counts = [0_usize; 128];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let kinds = counts.iter().filter(|count| **count > 0).count();
+    // What repeats itself is no accident.
+    let repeats = counts.iter().any(|count| count * 4 > text.len());
+    bits * text.len() as f64 >= 128.0 && kinds >= 9 && !repeats
 }
 
 /// What is stored of a key: SHA3-512, lower-case hex.
@@ -121,6 +155,37 @@ mod tests {
         assert!(matches(&Secret::new(""), empty));
         assert!(!matches(&Secret::new(VECTOR), empty));
         assert!(!matches(&Secret::new(""), ""));
+    }
+
+    #[test]
+    fn a_key_that_somebody_brings_has_to_look_random() {
+        for strong in [
+            "f3Ab9Zk2Qw8Xn5Lt7Vc1Rj6Mh4Yd0Ps",
+            "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+            "a-b_c.d~e!f1g2h3i4j5k6l7",
+        ] {
+            let key = Secret::new(strong);
+            let id = id(&key).unwrap();
+            assert!(
+                id.starts_with("giv_") && id.len() == 16 && !strong.contains(&id[4..]),
+                "{id}"
+            );
+        }
+        let long = "aB3dE6gH9".repeat(100);
+        for weak in [
+            "",
+            "secret",
+            "f3Ab9Zk2Qw8Xn5Lt7",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "0123456789012345678901234567890123",
+            "abababababababababababababababababab",
+            "f3Ab9Zk2Qw8Xn5Lt7Vc1Rj6Mh4Yd0P ä",
+            "drg_012345_f3Ab9Zk2Qw8Xn5Lt7Vc1Rj6Mh4Yd0Ps",
+            &long,
+        ] {
+            assert_eq!(id(&Secret::new(weak)), None, "{weak}");
+        }
+        assert_eq!(id(&Secret::new(VECTOR)).as_deref(), Some("drg_012345"));
     }
 
     #[test]

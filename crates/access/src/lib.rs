@@ -9,6 +9,7 @@
 //! | `access.rs` | [`Access`]: who a user is, by what is shown |
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
 //! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
+//! | `session.rs` | sessions of Octave: an admission for several sockets |
 //! | `audit.rs` | lines of the audit log |
 //! | `login.rs` | [`DeviceLogin`]: how a device says who it is |
 //! | `device.rs` | [`Devices`]: whether it is that device, and whom it may publish as |
@@ -27,6 +28,7 @@ pub mod oidc;
 mod password;
 mod rights;
 mod secret;
+mod session;
 
 #[doc(hidden)]
 pub use tracing;
@@ -40,3 +42,4 @@ pub use oidc::{Oidc, ProviderUnavailable, TokenError, is_user_name};
 pub use password::{PasswordError, check_password};
 pub use rights::{Ended, Right};
 pub use secret::Secret;
+pub use session::{Admitted, SessionError};

@@ -159,7 +159,7 @@ impl Rights {
                 }
             }
             Change::Key(prefix) => {
-                let concerned = self.concerned(|_, caller| caller.key() == Some(prefix));
+                let concerned = self.concerned(|_, caller| caller.key() == Some(prefix.as_str()));
                 if !concerned.is_empty() {
                     let ended = match self.registry.key(prefix).await? {
                         None => Some(Ended::KeyRevoked),
@@ -181,7 +181,7 @@ impl Rights {
                 }
             }
             // Who watches looks at all rights then.
-            Change::Device { .. } | Change::All => {}
+            Change::Device { .. } | Change::Stream { .. } | Change::All => {}
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Held {
         match application {
             Some(application) if application.metadata.uid != self.uid => Some(Ended::Deleted),
             None => Some(Ended::Deleted),
-            Some(application) if caller.may(Permission::Read, application) => None,
+            Some(application) if caller.may_in_part(Permission::Read, application) => None,
             Some(_) if *caller == Caller::Anonymous => Some(Ended::NotPublic),
             Some(_) => Some(Ended::NotAllowed),
         }
@@ -246,18 +246,6 @@ impl Held {
         drop(state);
         if let State::Watched(tell) = before {
             tell(ended);
-        }
-    }
-}
-
-impl Caller {
-    fn key(&self) -> Option<&String> {
-        match self {
-            Self::User {
-                proof: Proof::Key { prefix, .. },
-                ..
-            } => Some(prefix),
-            _ => None,
         }
     }
 }

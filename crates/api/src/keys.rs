@@ -95,6 +95,7 @@ pub(crate) async fn create(
     let scope = Scope {
         applications: query.applications.as_deref().map(applications).transpose()?,
         read_only: query.access == Some(Allowed::Read),
+        paths: None,
     };
     let user = whose(&login, query.user)?;
     if user != login.name {

@@ -67,7 +67,12 @@ impl Due {
             let entry = &self.segment.entries[self.unseen.next()?];
             self.reached.position.advance(entry.partition, entry.offset + 1);
             if wish.selection.wants(&entry.event) {
-                return Some(text_frame(&*wish.encoder, &entry.event, &self.reached.position));
+                return Some(text_frame(
+                    &*wish.encoder,
+                    &entry.event,
+                    entry.place(),
+                    &self.reached.position,
+                ));
             }
         }
     }
@@ -81,12 +86,8 @@ impl Due {
                 self.current = Some((at, wishes.wanting(entry, given)));
             }
             let (at, wanting) = self.current.as_mut()?;
-            let Entry {
-                partition,
-                offset,
-                ref event,
-                ..
-            } = self.segment.entries[*at];
+            let entry = &self.segment.entries[*at];
+            let Entry { partition, offset, .. } = *entry;
             let wanted = wanting.pop_front().and_then(|serial| wishes.get(serial));
             let is_last = wanting.is_empty();
             let mut behind = self.reached.position.clone();
@@ -111,7 +112,7 @@ impl Due {
             for (partition, next) in wanted.start.iter().flat_map(|start| start.offsets()) {
                 behind.advance(*partition, *next);
             }
-            return Some(text_frame(&*wanted.wish.encoder, event, &behind));
+            return Some(text_frame(&*wanted.wish.encoder, &entry.event, entry.place(), &behind));
         }
     }
 }

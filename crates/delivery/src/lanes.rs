@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::deflate::Deflater;
 
@@ -261,7 +260,7 @@ impl Lanes {
                     own.push((want, lane, *once));
                     continue;
                 }
-                let frame = frame_of(&mut made, &want.wish, lane.deflate, &entry.event, &behind);
+                let frame = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
                 growing.entry(want.lane).or_default().join(entry, &frame.frame);
             }
             // In the order of the subscriptions of a connection.
@@ -271,7 +270,7 @@ impl Lanes {
                 if last.replace(want.lane) == Some(want.lane) && once {
                     continue;
                 }
-                let frame = frame_of(&mut made, &want.wish, lane.deflate, &entry.event, &behind);
+                let frame = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
                 growing.entry(want.lane).or_default().keep(entry, want.serial, frame);
             }
         }
@@ -332,7 +331,7 @@ fn frame_of<'a, 'w>(
     made: &'a mut Made<'w>,
     wish: &'w Wish,
     deflate: bool,
-    event: &Event,
+    entry: &Entry,
     behind: &Position,
 ) -> &'a mut MadeFrame<'w> {
     let form = wish.encoder.name();
@@ -342,7 +341,7 @@ fn frame_of<'a, 'w>(
     };
     let at = find(made, deflate).unwrap_or_else(|| {
         let plain = find(made, false).map(|at| made[at].frame.clone());
-        let plain = plain.unwrap_or_else(|| text_frame(&*wish.encoder, event, behind));
+        let plain = plain.unwrap_or_else(|| text_frame(&*wish.encoder, &entry.event, entry.place(), behind));
         made.push(MadeFrame {
             form,
             deflate,

@@ -82,7 +82,7 @@ pub use groups::{EnterError, GroupView, Joining, MemberEntry, Seat};
 pub use link::{Link, Opaque};
 pub use metrics::Metrics;
 pub use remote::{NewSubscription, Remote, RemoteError};
-pub use session::{Closing, Encoder, Later, Message, Session, Verdict};
+pub use session::{Closing, Encoder, Later, Message, Place, Session, Verdict};
 pub use sockeye_group::{Balance, Counts, JoinError, MemberView, Receipts};
 pub use subscription::{Selection, Subscription, SubscriptionId};
 pub use transport::Transport;

@@ -8,6 +8,7 @@ use sockeye_log::{Batch, Position, Record, Topic};
 
 use crate::groups;
 use crate::metrics::Held;
+use crate::session::Place;
 
 /// A batch of a topic, or a part of one.
 #[derive(Debug)]
@@ -56,6 +57,16 @@ pub(crate) struct Cut {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl Entry {
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            partition: self.partition,
+            offset: self.offset,
+            time: self.time,
+        }
+    }
+}
 
 impl Cut {
     /// Cuts a batch that begins at `from` into segments of at most `most` bytes, or of one record.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use jiff::Timestamp;
 use sockeye_event::Event;
 use sockeye_log::Position;
 use sockeye_ws::frame::{self, Opcode};
@@ -47,10 +48,27 @@ pub trait Encoder: Send + Sync {
     /// sees nothing twice when it reads on from there.
     fn encode(&self, event: &Event, behind: &Position, out: &mut BytesMut);
 
+    /// As [`Encoder::encode`], for who shows the place of the event too.
+    fn encode_at(&self, event: &Event, place: Place, behind: &Position, out: &mut BytesMut) {
+        let _ = place;
+        self.encode(event, behind, out);
+    }
+
     /// How an event looks that was delivered to a member of the group before; `None`: as any.
     fn redelivered(&self) -> Option<Arc<dyn Encoder>> {
         None
     }
+}
+
+/// Where an event is in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The partition.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: u64,
+    /// When it was appended.
+    pub time: Timestamp,
 }
 
 /// A message of a client, put together if it came in fragments.
@@ -96,9 +114,9 @@ pub struct Closing {
 // ----------------------------------------------------------------------------------------------
 
 /// The event as the frame that all who want the same bytes share.
-pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, behind: &Position) -> Bytes {
+pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, place: Place, behind: &Position) -> Bytes {
     let Ok(frame) = frame::message_with(Opcode::Text, |payload| {
-        encoder.encode(event, behind, payload);
+        encoder.encode_at(event, place, behind, payload);
         Ok::<_, Infallible>(())
     });
     frame

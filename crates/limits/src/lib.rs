@@ -381,6 +381,10 @@ pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
 pub const KEY_USED_CACHE: u64 = 10_000;
 /// Applications that a key may be limited to: who needs more gives none.
 pub const KEY_APPLICATIONS: usize = 100;
+/// Longest access key that somebody brings, in bytes: tokens of Octave have 32.
+pub const GIVEN_KEY: usize = 256;
+/// Paths that a key may be limited to: who needs more makes another key.
+pub const KEY_PATHS: usize = 100;
 /// Rights that could not be looked up are looked at again after this time: what ended one is acted on within about a second.
 pub const RIGHTS_RETRY: Duration = Duration::from_millis(500);
 /// Longest token of a provider, in bytes: those with many groups have some 8 KiB, and the head of a request has to hold it.
@@ -482,6 +486,45 @@ pub const CORES: usize = 256;
 pub const REQUEST_ID: usize = 64;
 /// Time that open requests and sockets have to end after SIGTERM.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+// ---------------------------------------------------------------------------------------------- Octave
+
+/// A session that has no connection counts for this long (compat/octave.md 2.4); so it does when the last one has closed.
+pub const OCTAVE_SESSION_TIME: Duration = Duration::from_mins(1);
+/// Sessions with connections are prolonged this often, all of a node at once: three tries before one ends.
+pub const OCTAVE_SESSION_STEP: Duration = Duration::from_secs(15);
+/// Sessions of one application that count (compat/octave.md 5.5).
+pub const OCTAVE_SESSIONS: usize = 1_000;
+/// Connections of one session (compat/octave.md 5.5).
+pub const OCTAVE_CONNECTIONS_PER_SESSION: usize = 16;
+/// Messages one after the other that are no JSON objects; then the socket is closed (compat/octave.md 5.2).
+pub const OCTAVE_UNREADABLE: u32 = 20;
+/// Longest path, in bytes: a device and a channel, each byte of them escaped.
+pub const OCTAVE_PATH: usize = 2 * KIB;
+/// Longest `msgId` that is given back, in bytes of its JSON: clients send a number or a UUID.
+pub const OCTAVE_MESSAGE_ID: usize = KIB;
+/// Largest body of a request, in bytes, before and after it was unpacked (compat/octave.md 5.5).
+pub const OCTAVE_BODY: usize = 256 * KIB;
+/// Bodies of all requests that are read at once, in bytes.
+pub const OCTAVE_BODIES: usize = 32 * MIB;
+/// Most bytes in the body of `POST /session`, which means nothing.
+pub const OCTAVE_SESSION_BODY: usize = 4 * KIB;
+/// Events of one page, if the client names no number (compat/octave.md 7).
+pub const OCTAVE_PAGE: usize = 20;
+/// Most entries of one page: a client asks for as many.
+pub const OCTAVE_PAGE_MOST: usize = 10_000;
+/// Events that reads of a stream show, if its maker names no number; most that can be named (compat/octave.md 6.3).
+pub const OCTAVE_CAPACITY: u32 = 1_000;
+/// See [`OCTAVE_CAPACITY`].
+pub const OCTAVE_CAPACITY_MOST: u32 = 100_000;
+/// Bytes of the log that one read of a stream looks at: about a second's work.
+pub const OCTAVE_SCAN: usize = 256 * MIB;
+/// Longest description of a stream, in bytes.
+pub const OCTAVE_DESCRIPTION: usize = KIB;
+/// Streams that are known to be in the registry, so that they are not looked for again.
+pub const OCTAVE_KNOWN_STREAMS: usize = 100_000;
+/// Streams that wait for being noted in the registry; what finds no room waits for its next event.
+pub const OCTAVE_NOTED_STREAMS: usize = KIB;
 
 // ---------------------------------------------------------------------------------------------- command line
 

@@ -10,6 +10,7 @@
 //! | `users.rs` | users and access keys |
 //! | `groups.rs` | positions of groups |
 //! | `tickets.rs` | tickets |
+//! | `sessions.rs` | sessions, streams and aliases of Octave |
 //! | `changes.rs` | what listeners are told, and when |
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +22,7 @@ pub mod applications;
 pub mod changes;
 pub mod devices;
 pub mod groups;
+pub mod sessions;
 pub mod tickets;
 pub mod users;
 
@@ -88,6 +90,12 @@ macro_rules! registry_conformance {
                 expired_tickets_are_forgotten
                 an_owner_has_so_many_tickets_and_no_more
                 tickets_survive_a_restart,
+            sessions: a_session_counts_as_long_as_it_is_prolonged
+                sessions_of_an_application_are_counted_as_long_as_they_count
+                a_stream_is_found_by_its_id_and_by_what_it_is_of
+                a_deleted_stream_is_gone_and_told
+                an_application_has_aliases
+                what_octave_needs_goes_with_its_application,
             changes: every_change_is_told_after_it_is_stored
                 what_changed_nothing_is_not_told
                 a_change_is_stored_and_told_or_neither_if_its_caller_goes

@@ -1,8 +1,9 @@
 //! Users and their access keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Someone who may own applications, be a member of them and have access keys.
@@ -60,6 +61,19 @@ pub struct Scope {
     pub applications: Option<BTreeSet<String>>,
     /// Only to read.
     pub read_only: bool,
+    /// Only streams at or below these paths of Octave, and what of them (compat/octave.md 8); `None`: everything. A key that is
+    /// limited so counts nowhere else.
+    pub paths: Option<BTreeMap<String, PathGrant>>,
+}
+
+/// What a key counts for at and below a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PathGrant {
+    /// To subscribe and to read events.
+    pub event_read: bool,
+    /// To post events.
+    pub event_write: bool,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -89,7 +103,7 @@ impl AccessKey {
 impl Scope {
     /// Whether there is nothing that it leaves out.
     pub fn is_unlimited(&self) -> bool {
-        self.applications.is_none() && !self.read_only
+        self.applications.is_none() && !self.read_only && self.paths.is_none()
     }
 
     /// Whether it has this application.

@@ -6,6 +6,7 @@
 //! | `resource.rs` | [`Application`], [`Device`] and their [`Metadata`]: documents in the shapes of compat/drogue.md 4.1 |
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
 //! | `key.rs` | [`User`] and [`AccessKey`], with its [`Scope`] |
+//! | `session.rs` | [`Session`] and [`Stream`] of Octave, and [`Streams`], which keeps them |
 //! | `registry.rs` | [`Registry`], with its errors |
 //! | `ticket.rs` | [`Tickets`]: what admits once |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
@@ -14,13 +15,15 @@ mod device;
 mod key;
 mod registry;
 mod resource;
+mod session;
 mod ticket;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
 pub use device::{Credential, DeviceSpec, Password, SpecError};
-pub use key::{AccessKey, Scope, User, UserIdentity};
+pub use key::{AccessKey, PathGrant, Scope, User, UserIdentity};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};
+pub use session::{Session, Stream, Streams};
 pub use ticket::{Ticket, TicketError, Tickets};

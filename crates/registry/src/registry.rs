@@ -8,14 +8,14 @@ use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Device, Role, Tickets, User, UserIdentity};
+use crate::{AccessKey, Application, Device, Role, Streams, Tickets, User, UserIdentity};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
 ///
 /// It keeps the positions of groups too: a group is there as long as its application. Who needs only them takes
 /// `Arc<dyn GroupPositions>`, which an `Arc<dyn Registry>` becomes where one is wanted. And it keeps tickets ([`Tickets`]).
 #[async_trait]
-pub trait Registry: GroupPositions + Tickets {
+pub trait Registry: GroupPositions + Streams + Tickets {
     /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
     /// gives it as stored.
     async fn create_application(&self, application: Application) -> Result<Application, WriteError>;
@@ -135,6 +135,13 @@ pub enum Change {
     Key(String),
     /// A user was disabled or enabled again.
     User(String),
+    /// A stream of Octave was removed.
+    Stream {
+        /// Its application.
+        application: String,
+        /// Its id.
+        id: String,
+    },
     /// Nobody knows what: whatever is remembered may be out of date.
     All,
 }

@@ -17,8 +17,8 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Ticket,
-    TicketError, Tickets, User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Session, Stream,
+    Streams, Ticket, TicketError, Tickets, User, UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -198,6 +198,48 @@ impl Tickets for Watched {
     }
     async fn ticket(&self, hash: &str, now: Timestamp) -> Result<Option<String>, ReadError> {
         self.engine.ticket(hash, now).await
+    }
+}
+
+#[async_trait]
+impl Streams for Watched {
+    async fn create_session(&self, session: Session, most: usize) -> Result<bool, WriteError> {
+        self.engine.create_session(session, most).await
+    }
+    async fn session(&self, hash: &str) -> Result<Option<Session>, ReadError> {
+        self.engine.session(hash).await
+    }
+    async fn extend_sessions(&self, hashes: &[String], expires: Timestamp) -> Result<(), WriteError> {
+        self.engine.extend_sessions(hashes, expires).await
+    }
+    async fn delete_session(&self, hash: &str) -> Result<bool, WriteError> {
+        self.engine.delete_session(hash).await
+    }
+    async fn create_stream(&self, stream: Stream) -> Result<(), WriteError> {
+        self.engine.create_stream(stream).await
+    }
+    async fn stream(&self, application: &str, id: &str) -> Result<Option<Stream>, ReadError> {
+        self.engine.stream(application, id).await
+    }
+    async fn stream_of(
+        &self,
+        application: &str,
+        device: Option<&str>,
+        channel: &str,
+    ) -> Result<Option<Stream>, ReadError> {
+        self.engine.stream_of(application, device, channel).await
+    }
+    async fn streams(&self, application: &str, page: Page) -> Result<Vec<Stream>, ReadError> {
+        self.engine.streams(application, page).await
+    }
+    async fn delete_stream(&self, application: &str, id: &str) -> Result<bool, WriteError> {
+        self.engine.delete_stream(application, id).await
+    }
+    async fn create_alias(&self, alias: &str, application: &str) -> Result<(), WriteError> {
+        self.engine.create_alias(alias, application).await
+    }
+    async fn alias(&self, alias: &str) -> Result<Option<String>, ReadError> {
+        self.engine.alias(alias).await
     }
 }
 

@@ -110,7 +110,20 @@ impl Item {
         if let Some(frame) = find(&frames, deflate) {
             return frame;
         }
-        let plain = find(&frames, false).unwrap_or_else(|| text_frame(&**encoder, self.event(), &self.0.behind));
+        let plain = find(&frames, false).unwrap_or_else(|| {
+            let Shared {
+                partition,
+                offset,
+                time,
+                ..
+            } = *self.0;
+            let place = crate::session::Place {
+                partition,
+                offset,
+                time,
+            };
+            text_frame(&**encoder, self.event(), place, &self.0.behind)
+        });
         let frame = if deflate { deflated(plain) } else { plain };
         frames.push(Made {
             form: name.into(),

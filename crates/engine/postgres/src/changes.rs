@@ -112,6 +112,7 @@ fn columns(change: &Change) -> (&'static str, &str, &str) {
         Change::Device { application, device } => ("device", application, device),
         Change::Key(prefix) => ("key", "", prefix),
         Change::User(name) => ("user", "", name),
+        Change::Stream { application, id } => ("stream", application, id),
         Change::All => ("all", "", ""),
     }
 }
@@ -127,6 +128,7 @@ fn change(row: &Row) -> Result<Option<Change>, Failure> {
         },
         "key" => Change::Key(name),
         "user" => Change::User(name),
+        "stream" => Change::Stream { application, id: name },
         "all" => Change::All,
         _ => return Ok(None),
     }))

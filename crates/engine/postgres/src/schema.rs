@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
         needs: 1,
     },
     Step { sql: TICKETS, needs: 1 },
+    Step { sql: OCTAVE, needs: 1 },
 ];
 
 /// The names of tables are found by the `search_path` of the connection. Times are nanoseconds since 1970. Text is compared by its
@@ -155,6 +156,44 @@ CREATE INDEX tickets_of_owner ON tickets (owner);
 CREATE INDEX tickets_by_expiry ON tickets (expires);
 ";
 
+/// What clients of Octave need.
+const OCTAVE: &str = "
+CREATE TABLE sessions (
+    hash             text COLLATE \"C\" PRIMARY KEY, -- SHA3-512 of the id, hex
+    key              text NOT NULL,            -- prefix of the access key
+    application      bigint NOT NULL REFERENCES applications ON DELETE CASCADE,
+    company          text NOT NULL,            -- as the client calls the application
+    created          bigint NOT NULL,
+    expires          bigint NOT NULL
+);
+
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+CREATE INDEX sessions_of_application ON sessions (application);
+
+CREATE TABLE streams (
+    application      bigint NOT NULL REFERENCES applications ON DELETE CASCADE,
+    device           text COLLATE \"C\" NOT NULL, -- empty: no device's
+    channel          text COLLATE \"C\" NOT NULL,
+    stream           text COLLATE \"C\" NOT NULL, -- its id
+    description      json NOT NULL,            -- a string
+    capacity         bigint NOT NULL,
+    created          bigint NOT NULL,
+    creator          text NOT NULL,            -- name of a user; empty: its first event
+    PRIMARY KEY (application, device, channel),
+    UNIQUE (application, stream)
+);
+
+-- Other names of applications.
+CREATE TABLE aliases (
+    alias            text COLLATE \"C\" PRIMARY KEY,
+    application      bigint NOT NULL REFERENCES applications ON DELETE CASCADE
+);
+
+CREATE INDEX aliases_of_application ON aliases (application);
+
+ALTER TABLE access_keys ADD COLUMN paths json; -- grants by path; NULL: not limited so
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// Makes the database one of this release, unless it is, or is somebody else's. Gives the number of its newest change.
@@ -255,6 +294,7 @@ mod tests {
             needs: 1,
         },
         Step { sql: TICKETS, needs: 1 },
+        Step { sql: OCTAVE, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
@@ -266,13 +306,14 @@ mod tests {
             needs: 1,
         },
         Step { sql: TICKETS, needs: 1 },
+        Step { sql: OCTAVE, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
         Step {
             sql: "CREATE TABLE shelves (name text); ALTER TABLE users DROP COLUMN colour",
-            needs: 3,
+            needs: 4,
         },
     ];
     const FAILING: &[Step] = &[
@@ -281,9 +322,10 @@ mod tests {
             needs: 1,
         },
         Step { sql: TICKETS, needs: 1 },
+        Step { sql: OCTAVE, needs: 1 },
         Step {
             sql: "CREATE TABLE shelves (name text); INSERT INTO nowhere VALUES (1)",
-            needs: 3,
+            needs: 4,
         },
     ];
 
@@ -315,19 +357,19 @@ mod tests {
         };
         let url = postgres.database().unwrap();
         open(&url, STEPS).await.unwrap();
-        assert_eq!(versions(postgres, &url), "2|1|1");
-        open(&url, FAILING).await.unwrap_err();
-        assert_eq!(versions(postgres, &url), "2|1|1", "all or none");
-        open(&url, EXPANDED).await.unwrap();
         assert_eq!(versions(postgres, &url), "3|1|1");
+        open(&url, FAILING).await.unwrap_err();
+        assert_eq!(versions(postgres, &url), "3|1|1", "all or none");
+        open(&url, EXPANDED).await.unwrap();
+        assert_eq!(versions(postgres, &url), "4|1|1");
         open(&url, STEPS)
             .await
             .expect("the previous release runs beside the new one");
         open(&url, CONTRACTED).await.unwrap();
-        assert_eq!(versions(postgres, &url), "4|3|1");
+        assert_eq!(versions(postgres, &url), "5|4|1");
         let refused = open(&url, STEPS).await.unwrap_err();
         assert!(
-            refused.contains("newer version") && refused.contains("knows 2"),
+            refused.contains("newer version") && refused.contains("knows 3"),
             "{refused}"
         );
         assert!(!refused.contains("sockeye-pw"), "{refused}");
@@ -348,7 +390,7 @@ mod tests {
         for node in nodes {
             node.await.unwrap().unwrap();
         }
-        assert_eq!(versions(postgres, &url), "4|3|1");
+        assert_eq!(versions(postgres, &url), "5|4|1");
     }
 
     #[tokio::test]

@@ -5,13 +5,14 @@
 //! | `row.rs` | documents, times and ids as columns |
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
-//! | `groups.rs`, `tickets.rs` | those of groups and of tickets, behind interfaces of their own |
+//! | `groups.rs`, `tickets.rs`, `sessions.rs` | those of groups, of tickets and of Octave, behind interfaces of their own |
 
 mod applications;
 mod devices;
 mod groups;
 mod metadata;
 mod row;
+mod sessions;
 mod tickets;
 mod users;
 

@@ -10,7 +10,14 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i32 = 0x536f_636b;
 
 /// What makes a file of version n one of version n + 1.
-pub(crate) const STEPS: &[&[&str]] = &[&[LOG, REGISTRY], &[RECEIPTED], &[OPERATED], &[IDENTITIES], &[TICKETS]];
+pub(crate) const STEPS: &[&[&str]] = &[
+    &[LOG, REGISTRY],
+    &[RECEIPTED],
+    &[OPERATED],
+    &[IDENTITIES],
+    &[TICKETS],
+    &[OCTAVE],
+];
 
 /// Topics and their records.
 ///
@@ -177,6 +184,44 @@ CREATE INDEX tickets_of_owner ON tickets (owner);
 CREATE INDEX tickets_by_expiry ON tickets (expires);
 ";
 
+/// What clients of Octave need.
+const OCTAVE: &str = "
+CREATE TABLE sessions (
+    hash             TEXT PRIMARY KEY,      -- SHA3-512 of the id, hex
+    key              TEXT NOT NULL,         -- prefix of the access key
+    application      INTEGER NOT NULL,
+    company          TEXT NOT NULL,         -- as the client calls the application
+    created          INTEGER NOT NULL,
+    expires          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+CREATE INDEX sessions_of_application ON sessions (application);
+
+CREATE TABLE streams (
+    application      INTEGER NOT NULL,
+    device           TEXT NOT NULL,         -- empty: no device's
+    channel          TEXT NOT NULL,
+    stream           TEXT NOT NULL,         -- its id
+    description      TEXT NOT NULL,
+    capacity         INTEGER NOT NULL,
+    created          INTEGER NOT NULL,
+    creator          TEXT NOT NULL,         -- name of a user; empty: its first event
+    PRIMARY KEY (application, device, channel),
+    UNIQUE (application, stream)
+) STRICT, WITHOUT ROWID;
+
+-- Other names of applications.
+CREATE TABLE aliases (
+    alias            TEXT PRIMARY KEY,
+    application      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX aliases_of_application ON aliases (application);
+
+ALTER TABLE access_keys ADD COLUMN paths TEXT;          -- JSON object: grants by path; NULL: not limited so
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -229,6 +274,7 @@ mod tests {
         &[OPERATED],
         &[IDENTITIES],
         &[TICKETS],
+        &[OCTAVE],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -242,6 +288,7 @@ mod tests {
         &[OPERATED],
         &[IDENTITIES],
         &[TICKETS],
+        &[OCTAVE],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -272,13 +319,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(5));
+        assert_eq!(kind_of(&path), Kind::Ours(6));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(7));
+        assert_eq!(kind_of(&path), Kind::Ours(8));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 7, known: 5, .. }),
+            matches!(refused, OpenError::Newer { found: 8, known: 6, .. }),
             "{refused}"
         );
     }
@@ -293,7 +340,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(5));
+        assert_eq!(kind_of(&path), Kind::Ours(6));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

@@ -3,7 +3,12 @@
 use jiff::Timestamp;
 
 use super::Fixture;
-use crate::{AccessKey, KeyError, Page, Scope, UserIdentity, WriteError};
+use crate::{AccessKey, KeyError, Page, PathGrant, Scope, UserIdentity, WriteError};
+
+const READ: PathGrant = PathGrant {
+    event_read: true,
+    event_write: false,
+};
 
 fn key(user: &str, prefix: &str, created: i64) -> AccessKey {
     let time = |micros| Timestamp::from_microsecond(1_700_000_000_000_000 + micros).unwrap();
@@ -13,6 +18,7 @@ fn key(user: &str, prefix: &str, created: i64) -> AccessKey {
         scope: Scope {
             applications: (created % 2 == 0).then(|| ["a".to_owned(), "b".to_owned()].into()),
             read_only: created % 2 == 0,
+            paths: (created % 2 == 0).then(|| [("/a/devices/d".to_owned(), READ)].into()),
         },
         ..AccessKey::new(prefix, format!("hash of {prefix}"), user, time(created))
     }

@@ -1,10 +1,10 @@
 //! Users and access keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
-use sockeye_registry::{AccessKey, Page, Scope, User, UserIdentity, WriteError};
+use sockeye_registry::{AccessKey, Page, PathGrant, Scope, User, UserIdentity, WriteError};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::sql;
 
 const USER: &str = "SELECT uid, name, admin, disabled, issuer, subject FROM users";
 const KEY: &str = "SELECT k.prefix, k.hash, u.name, k.created, k.description, k.expires, k.applications, k.read_only, \
-                   k.disabled, k.used FROM access_keys k JOIN users u ON u.id = k.owner";
+                   k.disabled, k.used, k.paths FROM access_keys k JOIN users u ON u.id = k.owner";
 
 /// Why a key was not stored.
 pub(super) enum NoKey {
@@ -79,8 +79,8 @@ pub(super) async fn create_key(on: &impl GenericClient, key: &AccessKey) -> Resu
         return Ok(Err(NoKey::User));
     };
     let insert = "INSERT INTO access_keys \
-                  (prefix, hash, owner, created, description, expires, applications, read_only, disabled, used) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+                  (prefix, hash, owner, created, description, expires, applications, read_only, disabled, used, paths) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
     let stored = sql::execute(
         on,
         insert,
@@ -95,6 +95,7 @@ pub(super) async fn create_key(on: &impl GenericClient, key: &AccessKey) -> Resu
             &key.scope.read_only,
             &key.disabled,
             &key.used.map(sql::nanos),
+            &key.scope.paths.as_ref().map(Json),
         ],
     )
     .await?;
@@ -151,6 +152,7 @@ fn read_user(row: &Row) -> Result<User, Failure> {
 fn read_key(row: &Row) -> Result<AccessKey, Failure> {
     let description: Option<Json<String>> = sql::get(row, 4)?;
     let applications: Option<Json<BTreeSet<String>>> = sql::get(row, 6)?;
+    let paths: Option<Json<BTreeMap<String, PathGrant>>> = sql::get(row, 10)?;
     Ok(AccessKey {
         prefix: sql::get(row, 0)?,
         hash: sql::get(row, 1)?,
@@ -161,6 +163,7 @@ fn read_key(row: &Row) -> Result<AccessKey, Failure> {
         scope: Scope {
             applications: applications.map(|Json(names)| names),
             read_only: sql::get(row, 7)?,
+            paths: paths.map(|Json(paths)| paths),
         },
         disabled: sql::get(row, 8)?,
         used: sql::time_or_none(row, 9)?,

@@ -107,6 +107,9 @@ pub(super) fn delete(connection: &Connection, name: &str, pre: Preconditions) ->
         "DELETE FROM devices WHERE application = ?1",
         "DELETE FROM group_positions WHERE application = ?1",
         "DELETE FROM dead_letters WHERE application = ?1",
+        "DELETE FROM sessions WHERE application = ?1",
+        "DELETE FROM streams WHERE application = ?1",
+        "DELETE FROM aliases WHERE application = ?1",
         "DELETE FROM applications WHERE id = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([id])?;

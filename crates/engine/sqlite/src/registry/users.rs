@@ -85,8 +85,8 @@ pub(super) fn create_key(connection: &Connection, key: &AccessKey) -> rusqlite::
     };
     let mut insert = connection.prepare_cached(
         "INSERT OR IGNORE INTO access_keys \
-         (prefix, hash, user, created, description, expires, applications, read_only, disabled, used) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         (prefix, hash, user, created, description, expires, applications, read_only, disabled, used, paths) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let rows = insert.execute(params![
         key.prefix,
@@ -99,6 +99,7 @@ pub(super) fn create_key(connection: &Connection, key: &AccessKey) -> rusqlite::
         key.scope.read_only,
         key.disabled,
         key.used.map(Nanos),
+        key.scope.paths.as_ref().map(Json),
     ])?;
     Ok(if rows == 1 { Ok(()) } else { Err(NoKey::Prefix) })
 }
@@ -106,7 +107,7 @@ pub(super) fn create_key(connection: &Connection, key: &AccessKey) -> rusqlite::
 pub(super) fn key(connection: &Connection, prefix: &str) -> rusqlite::Result<Option<AccessKey>> {
     let mut statement = connection.prepare_cached(
         "SELECT k.prefix, k.hash, u.name, k.created, k.description, k.expires, k.applications, k.read_only, k.disabled, \
-         k.used FROM access_keys k JOIN users u ON u.id = k.user WHERE k.prefix = ?1",
+         k.used, k.paths FROM access_keys k JOIN users u ON u.id = k.user WHERE k.prefix = ?1",
     )?;
     statement.query_row([prefix], read_key).optional()
 }
@@ -114,7 +115,7 @@ pub(super) fn key(connection: &Connection, prefix: &str) -> rusqlite::Result<Opt
 pub(super) fn keys(connection: &Connection, user: &str) -> rusqlite::Result<Vec<AccessKey>> {
     let mut statement = connection.prepare_cached(
         "SELECT k.prefix, k.hash, u.name, k.created, k.description, k.expires, k.applications, k.read_only, k.disabled, \
-         k.used FROM access_keys k JOIN users u ON u.id = k.user WHERE u.name = ?1 ORDER BY k.created, k.id",
+         k.used, k.paths FROM access_keys k JOIN users u ON u.id = k.user WHERE u.name = ?1 ORDER BY k.created, k.id",
     )?;
     statement.query_map([user], read_key)?.collect()
 }
@@ -150,6 +151,7 @@ fn read_key(row: &Row<'_>) -> rusqlite::Result<AccessKey> {
     let Nanos(created) = row.get(3)?;
     let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<Nanos>>(column)?.map(|Nanos(time)| time));
     let applications: Option<Json<_>> = row.get(6)?;
+    let paths: Option<Json<_>> = row.get(10)?;
     Ok(AccessKey {
         prefix: row.get(0)?,
         hash: row.get(1)?,
@@ -160,6 +162,7 @@ fn read_key(row: &Row<'_>) -> rusqlite::Result<AccessKey> {
         scope: Scope {
             applications: applications.map(|Json(names)| names),
             read_only: row.get(7)?,
+            paths: paths.map(|Json(paths)| paths),
         },
         disabled: row.get(8)?,
         used: time(9)?,
