@@ -1,12 +1,17 @@
 //! One event to many sockets over TLS (AES-GCM): Sockeye beside the floor that encrypts with rustls.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    process::Command,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     version::TLS13,
 };
 use sockeye_load::Tls;
@@ -66,5 +71,8 @@ fn client(files: &Certificate) -> Result<Tls> {
         .with_protocol_versions(VERSIONS)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Tls(Arc::new(config)))
+    Ok(Tls {
+        config: Arc::new(config),
+        name: ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
+    })
 }

@@ -1,6 +1,6 @@
 //! A request that carries the number of its event, so that the event is recognised where it arrives.
 
-use std::net::SocketAddr;
+use std::fmt;
 
 use crate::target::basic;
 
@@ -32,12 +32,18 @@ impl Template {
         }
     }
 
-    /// A POST over HTTP/1.1 on a connection that stays open.
-    pub fn post(address: SocketAddr, path: &str, login: Option<(&str, &str)>, content_type: &str, body: &[u8]) -> Self {
+    /// A POST over HTTP/1.1 to this `Host` on a connection that stays open.
+    pub fn post(
+        host: impl fmt::Display,
+        path: &str,
+        login: Option<(&str, &str)>,
+        content_type: &str,
+        body: &[u8],
+    ) -> Self {
         let login = login.map_or_else(String::new, |(user, password)| basic(user, password));
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{login}\r\n"
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{login}\r\n"
         );
         Self::new([head.as_bytes(), body].concat())
     }
@@ -91,14 +97,7 @@ mod tests {
         let payload = Template::payload(100);
         assert_eq!(payload.len(), 100);
         let mut sent = b"before".to_vec();
-        Template::post(
-            "127.0.0.1:1".parse().unwrap(),
-            "/",
-            Some(("u", "p")),
-            "a/b",
-            payload.as_bytes(),
-        )
-        .write(4_711, &mut sent);
+        Template::post("host:1", "/", Some(("u", "p")), "a/b", payload.as_bytes()).write(4_711, &mut sent);
         let at = memchr::memmem::find(&sent, MARK.as_bytes()).unwrap() + MARK.len();
         assert_eq!(number(&sent[at..]), Some(4_711));
         assert!(sent.ends_with(b"x\"}"));

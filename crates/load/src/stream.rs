@@ -13,7 +13,12 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
 /// How to speak TLS with a server.
 #[derive(Clone)]
-pub struct Tls(pub Arc<ClientConfig>);
+pub struct Tls {
+    /// Whom to trust, and how to encrypt.
+    pub config: Arc<ClientConfig>,
+    /// The name that the server's certificate has to have.
+    pub name: ServerName<'static>,
+}
 
 /// A connection that does not block.
 pub(crate) enum Stream {
@@ -35,11 +40,11 @@ impl Stream {
         let mut socket =
             std::net::TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         socket.set_nodelay(true)?;
-        let Some(Tls(config)) = tls else {
+        let Some(Tls { config, name }) = tls else {
             socket.set_nonblocking(true)?;
             return Ok(Self::Plain(TcpStream::from_std(socket)));
         };
-        let mut tls = ClientConnection::new(Arc::clone(config), ServerName::IpAddress(address.ip().into()))?;
+        let mut tls = ClientConnection::new(Arc::clone(config), name.clone())?;
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)
                 .with_context(|| format!("no TLS handshake with {address}"))?;

@@ -11,6 +11,8 @@ use crate::{request::Template, stream::Tls};
 pub struct Target {
     /// Where the server listens.
     pub address: SocketAddr,
+    /// What the server calls itself: the header `Host`.
+    pub host: String,
     /// How to speak TLS, where the server does.
     pub tls: Option<Tls>,
     /// Path and query.
@@ -51,6 +53,7 @@ impl Target {
     pub fn new(address: SocketAddr, path: impl Into<String>) -> Self {
         Self {
             address,
+            host: address.to_string(),
             tls: None,
             path: path.into(),
             login: None,
@@ -63,14 +66,14 @@ impl Target {
     /// The upgrade (RFC 6455 section 4.1). The key is always the same one: the answer to it is not what is measured.
     pub(crate) fn upgrade(&self) -> Vec<u8> {
         let Self {
-            address, path, headers, ..
+            host, path, headers, ..
         } = self;
         let login = self
             .login
             .as_ref()
             .map_or_else(String::new, |(user, key)| basic(user, key));
         format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{login}{headers}\r\n"
         )
         .into_bytes()

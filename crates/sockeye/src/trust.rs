@@ -48,6 +48,20 @@ impl Trust {
         }
     }
 
+    /// For those who make their own connections.
+    pub fn config(&self) -> Result<Arc<ClientConfig>> {
+        if let Some(config) = &self.0 {
+            return Ok(Arc::clone(config));
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            bail!("this system has no certificates to trust{TRUST_IT}");
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        Ok(Arc::new(config.with_no_client_auth()))
+    }
+
     /// For streams.
     pub fn connector(&self) -> Option<Connector> {
         self.0.clone().map(Connector::Rustls)

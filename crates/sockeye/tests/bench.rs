@@ -79,6 +79,28 @@ fn a_running_server_is_left_as_it_was() {
     );
     assert_eq!(server.cli_ok(&["app", "list"]), "");
 
+    // Over TLS, to a server that is trusted, and to one that is not.
+    let folder = tempfile::tempdir().unwrap();
+    let secure = Server::with_tls(folder.path());
+    let words = [
+        "bench",
+        "fan-out",
+        "--sockets",
+        "5",
+        "--time",
+        "1",
+        "--json",
+        "--url",
+        &secure.url,
+    ];
+    let figures = self::figures(secure.cli_ok(&words).as_bytes());
+    assert!(figures["delivered"].as_u64().unwrap() > 0, "{figures}");
+    let mut command = sockeye();
+    command.args(words).args(["--key", &secure.admin()]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("--ca"), "{said}");
+
     // Interrupted in the middle.
     let mut command = sockeye();
     command.args([

@@ -35,9 +35,12 @@ use self::{
 pub struct BenchArgs {
     #[command(subcommand)]
     work: Work,
-    /// A running server (plain HTTP) [default: one is started].
+    /// A running server [default: one is started].
     #[arg(long, global = true, value_name = "URL")]
     url: Option<Url>,
+    /// PEM file with the certificates to trust where that is called by https [default: those of this system].
+    #[arg(long, global = true, env = "SOCKEYE_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Access key with which an application can be made, as `user:drg_...`.
     #[arg(
         long,
@@ -297,7 +300,7 @@ impl Work {
         } else {
             connections as usize
         };
-        Ok(Some(Publishing::http(place.address, connections, request)))
+        Ok(Some(place.publishing(connections, request)))
     }
 }
 

@@ -8,22 +8,25 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Method;
-use sockeye_load::{Process, Requests, Target, Template};
+use rustls::pki_types::ServerName;
+use sockeye_load::{Process, Publishing, Requests, Target, Template, Tls};
 use sockeye_server::KEY_FILE;
 use tempfile::TempDir;
 use url::Url;
 
-use super::BenchArgs;
+use super::{BenchArgs, Work};
 use crate::{
     app,
     client::{AddressArgs, Client, ServerArgs, endpoint},
     device,
+    trust::Trust,
 };
 
 /// A server, with an application and a device for this run.
 pub struct Place {
     pub address: SocketAddr,
     pub process: Option<Process>,
+    tls: Option<Tls>,
     url: Url,
     client: Client,
     application: String,
@@ -55,7 +58,7 @@ impl Place {
                 ServerArgs {
                     address: AddressArgs {
                         url: url.clone(),
-                        ca: None,
+                        ca: args.ca.clone(),
                     },
                     key,
                     key_file,
@@ -74,14 +77,21 @@ impl Place {
             )
         };
         let url = server.address.url.clone();
-        if url.scheme() != "http" {
-            bail!("--url must start with http://: the load speaks plain HTTP only, as a proxy in front of it does");
-        }
-        let (host, port) = (
-            url.host_str().context("--url has no host")?,
-            url.port_or_known_default().unwrap_or(80),
-        );
-        let address = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
+        let host = url.host_str().context("--url has no host")?.trim_matches(['[', ']']);
+        let tls = match (url.scheme(), &args.work) {
+            ("http", _) => None,
+            ("https", Work::Resume { .. }) => {
+                bail!("clients that come back speak plain HTTP only: --url must start with http://")
+            }
+            ("https", _) => Some(Tls {
+                config: Trust::read(args.ca.as_deref())?.config()?,
+                name: ServerName::try_from(host.to_owned())
+                    .with_context(|| format!("{host} is no name of a server"))?,
+            }),
+            (other, _) => bail!("--url must start with http:// or https://, not {other}:"),
+        };
+        let port = url.port_or_known_default().context("--url has no port")?;
+        let address = tokio::net::lookup_host((host, port))
             .await
             .with_context(|| format!("cannot find {host}"))?
             .next()
@@ -92,6 +102,7 @@ impl Place {
         let place = Self {
             address,
             process,
+            tls,
             url,
             client: server.client()?,
             application: format!("bench-{suffix}"),
@@ -113,7 +124,24 @@ impl Place {
 
     /// What a client opens.
     pub fn target(&self) -> Target {
-        Target::new(self.address, endpoint(&self.url, &[&self.application]).path())
+        Target {
+            host: self.host(),
+            tls: self.tls.clone(),
+            ..Target::new(self.address, endpoint(&self.url, &[&self.application]).path())
+        }
+    }
+
+    /// So many connections that publish.
+    pub fn publishing(&self, connections: usize, request: Template) -> Publishing {
+        Publishing {
+            tls: self.tls.clone(),
+            ..Publishing::http(self.address, connections, request)
+        }
+    }
+
+    /// As requests name it.
+    fn host(&self) -> String {
+        self.url.authority().rsplit('@').next().unwrap_or_default().to_owned()
     }
 
     /// A request of the device.
@@ -123,10 +151,10 @@ impl Place {
 
     /// Makes requests of the device, also in another thread: from media type and body.
     pub fn requests(&self) -> Requests {
-        let (address, password) = (self.address, self.password.clone());
+        let (host, password) = (self.host(), self.password.clone());
         let user = format!("{DEVICE}@{}", self.application);
         let path = endpoint(&self.url, &["v1", CHANNEL]).path().to_owned();
-        Box::new(move |content_type, body| Template::post(address, &path, Some((&user, &password)), content_type, body))
+        Box::new(move |content_type, body| Template::post(&host, &path, Some((&user, &password)), content_type, body))
     }
 
     /// Removes what was made for this run.
