@@ -7,6 +7,7 @@
 //! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
 //! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
 //! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
+//! | `kafka.rs` | events in Kafka, beside a bare consumer and beside the file |
 //! | `idle.rs` | many sockets on which nothing happens |
 //! | `sockeye.rs`, `peers.rs` | the servers that are measured |
 //! | `servers/` | those of them that are ours: the floors, and what one writes first |
@@ -26,6 +27,7 @@ mod delivery;
 mod fan_out;
 mod filter;
 mod idle;
+mod kafka;
 mod peers;
 mod process;
 mod publish;
@@ -38,7 +40,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | idle] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | idle | kafka] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,7 @@ enum Work {
     Delivery,
     Groups,
     Idle,
+    Kafka,
 }
 
 /// Sockets of the rows of fan-out.
@@ -73,6 +76,7 @@ fn main() -> Result<()> {
             "delivery" => works.push(Work::Delivery),
             "groups" => works.push(Work::Groups),
             "idle" => works.push(Work::Idle),
+            "kafka" => works.push(Work::Kafka),
             // How this program starts its own servers.
             "serve" => {
                 let (name, folder) = (words.next(), words.next());
@@ -103,6 +107,7 @@ fn main() -> Result<()> {
             Work::Delivery,
             Work::Groups,
             Work::Idle,
+            Work::Kafka,
         ];
     }
     for work in works {
@@ -120,6 +125,7 @@ fn main() -> Result<()> {
             Work::Tls => println!("{}\n", tls::run(rounds, &binary)?),
             Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
             Work::Groups => println!("{}\n", delivery::groups(rounds, &binary)?),
+            Work::Kafka => println!("{}\n", kafka::run(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;
                 println!("{}\n", idle::run(&peers, &missing)?);

@@ -42,7 +42,35 @@ impl Sockeye {
 
     /// As [`Sockeye::start`], over TLS if there is a certificate.
     pub fn start_with(binary: &Path, certificate: Option<&Certificate>) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let mut words = Vec::new();
+        if let Some(files) = certificate {
+            let path = |path: &Path| path.to_string_lossy().into_owned();
+            words.extend(["--tls-certificate".to_owned(), path(&files.certificate)]);
+            words.extend(["--tls-key".to_owned(), path(&files.key)]);
+        }
+        Self::start_first(binary, &words, certificate.map(|files| files.certificate.clone()))
+    }
+
+    /// As [`Sockeye::start`], with these words more.
+    pub fn start_on(binary: &Path, words: &[String]) -> Result<Self> {
+        Self::start_first(binary, words, None)
+    }
+
+    /// Ends it, and starts it again on the same folder.
+    pub fn start_again(self, words: &[String]) -> Result<Self> {
+        let (binary, ca) = (self.binary, self.ca);
+        drop(self.server);
+        Self::start_in(self.folder, &binary, words, ca)
+    }
+
+    fn start_first(binary: &Path, words: &[String], ca: Option<PathBuf>) -> Result<Self> {
+        let sockeye = Self::start_in(tempfile::tempdir()?, binary, words, ca)?;
+        sockeye.run(&["app", "create", APPLICATION, "--public"])?;
+        sockeye.run(&["device", "create", APPLICATION, DEVICE, "--password", PASSWORD])?;
+        Ok(sockeye)
+    }
+
+    fn start_in(folder: TempDir, binary: &Path, words: &[String], ca: Option<PathBuf>) -> Result<Self> {
         let data = folder.path().join("data");
         let mut command = Command::new(binary);
         command.arg("serve").arg("--data").arg(&data);
@@ -54,27 +82,21 @@ impl Sockeye {
             "--log-level",
             "warn",
         ]);
-        if let Some(files) = certificate {
-            command.arg("--tls-certificate").arg(&files.certificate);
-            command.arg("--tls-key").arg(&files.key);
-        }
+        command.args(words);
         let server = Server::start(&mut command, "listens on").context("build it with `cargo build --release`")?;
         let url = server.ready.split(' ').next_back().context("no URL")?;
         let address = url.rsplit('/').next().context("no address")?.parse()?;
         let key = fs::read_to_string(data.join("admin-key"))?;
         let (user, key) = key.trim().split_once(':').context("the key has no user")?;
-        let sockeye = Self {
+        Ok(Self {
             address,
             admin: (user.to_owned(), key.to_owned()),
             url: url.to_owned(),
-            ca: certificate.map(|files| files.certificate.clone()),
+            ca,
             binary: binary.to_owned(),
             folder,
             server,
-        };
-        sockeye.run(&["app", "create", APPLICATION, "--public"])?;
-        sockeye.run(&["device", "create", APPLICATION, DEVICE, "--password", PASSWORD])?;
-        Ok(sockeye)
+        })
     }
 
     /// Runs a command of an operator.

@@ -17,7 +17,9 @@ pub fn serve(name: &str, folder: &str) -> Result<()> {
         "bare" => bare::serve(),
         "floor" => floor::serve(),
         "floor-tls" => floor_tls::serve(folder),
+        // Not a server, but a process of its own too; the word behind it is where Kafka is.
+        "kafka-consumer" => crate::kafka::serve_consumer(folder),
         "tungstenite" => tungstenite::serve(),
-        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, tungstenite"),
+        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, kafka-consumer, tungstenite"),
     }
 }
