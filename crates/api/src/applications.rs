@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::{HeaderName, StatusCode, header};
+use serde::Deserialize;
 use sockeye_access::Permission;
 use sockeye_event::name;
 use sockeye_log::Topic;
@@ -17,13 +18,27 @@ use crate::error::ApiError;
 use crate::extract::{DeleteOptions, Document, Login, Names, preconditions};
 use crate::list::{self, ListQuery, Wanted};
 
-/// `POST`: 201 with `Location`. The caller becomes the owner.
+/// How an application is made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Making {
+    /// With the events that are there under its name already (in Kafka).
+    #[serde(default)]
+    adopt: bool,
+}
+
+/// `POST`: 201 with `Location`. The caller becomes the owner. `?adopt=true` is for administrators: whose events they are that are
+/// in Kafka already, nobody else can know.
 pub(crate) async fn create(
     State(api): State<Arc<Api>>,
     login: Login,
+    making: Result<Query<Making>, QueryRejection>,
     Document(mut application): Document<Application>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
     login.unlimited()?;
+    let Query(Making { adopt }) = making.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
+    if adopt {
+        login.administrator()?;
+    }
     let name = application.metadata.name.clone();
     name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
     no_application_in(&application)?;
@@ -35,11 +50,14 @@ pub(crate) async fn create(
     }
     // Before the application is there, so that nobody ever sees events of a namesake that was deleted.
     for topic in Topic::all_of(name.clone()) {
-        api.log.delete_topic(&topic).await?;
+        api.log.claim_topic(&topic, adopt).await?;
     }
-    let topic = Topic::events_of(name.clone());
-    api.log.create_topic(&topic, api.retention).await?;
     api.registry.create_application(application).await?;
+    // After the application: a topic without one would be in the way of the next try. Whoever needs it first makes it, if this fails.
+    let topic = Topic::events_of(name.clone());
+    if let Err(error) = api.log.create_topic(&topic, api.retention).await {
+        tracing::warn!(%error, %topic, "the log of a new application is made when it is needed");
+    }
     let location = format!("/api/registry/v1alpha1/apps/{name}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)]))
 }
@@ -103,7 +121,13 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     api.application(&login, &name, Permission::Admin).await?;
     let _one_at_a_time = api.lifecycle.lock().await;
+    let groups = api.registry.groups(&name).await?;
     api.registry.delete_application(&name, pre).await?;
+    for (group, _) in groups {
+        if let Err(error) = api.log.forget_group(&group).await {
+            tracing::warn!(%error, group = group.group, "the log's own tools still know a group of a deleted application");
+        }
+    }
     // After the application: a precondition that does not hold must not cost the events, and an event on its way finds no
     // application for which to make the topic again. Should this fail, nobody can read what is left, and retention takes it.
     for topic in Topic::all_of(name) {

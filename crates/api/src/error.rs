@@ -151,6 +151,12 @@ impl From<Unavailable> for ApiError {
 
 impl From<TopicError> for ApiError {
     fn from(error: TopicError) -> Self {
+        if let TopicError::Found(name) = error {
+            return Self::Conflict(format!(
+                "Kafka has a topic `{name}` already: remove it, or let an administrator make the application with its events \
+                 (`sockeye app create --adopt`, `?adopt=true`)"
+            ));
+        }
         tracing::warn!(%error, "an API call failed");
         Self::Unavailable("the log is not available, try again later".to_owned())
     }

@@ -145,7 +145,7 @@ impl Delivery {
         }
         let storage = self.groups.storage(self)?;
         let span = self.log.span(&topic).await?;
-        let (mark, trimmed) = load(&*storage.positions, &id, &span).await?;
+        let (mark, trimmed) = load(&storage, &id, &span).await?;
         let reading = self.read(&topic, &span.end);
         let Core { shard, wheel } = self.core();
         let (line, pump) = self.groups.pumps.line(&reading.topic, shard.core);
@@ -229,14 +229,21 @@ async fn finish(slot: &mut Option<Arc<Owner>>, closing: &Closing) {
     *slot = None;
 }
 
-/// The durable mark of a group, made if there is none, and how much retention has taken from it.
-async fn load(positions: &dyn GroupPositions, id: &GroupId, span: &Span) -> Result<(Mark, u64), EnterError> {
+/// The durable mark of a group, made if there is none, and how much retention has taken from it. A group that only the log's own
+/// tools know begins where it is by them.
+async fn load(storage: &Storage, id: &GroupId, span: &Span) -> Result<(Mark, u64), EnterError> {
+    let positions = &*storage.positions;
     for _ in 0..TRIES {
         if let Some(found) = positions.use_group(id).await? {
             return place(positions, id, span, found).await;
         }
-        if positions.create_group(id, &span.end).await? {
-            return Ok((Mark::at(span.end.clone()), 0));
+        let mirrored = storage.log.mirrored_group(id, span).await?;
+        if let Some(position) = &mirrored {
+            tracing::info!(group = id.group, application = id.application, %position, "a group that the log knew is adopted");
+        }
+        let start = mirrored.unwrap_or_else(|| span.end.clone());
+        if positions.create_group(id, &start).await? {
+            return Ok((Mark::at(start), 0));
         }
     }
     Err(Unavailable("the group is made and deleted all the time".to_owned()).into())

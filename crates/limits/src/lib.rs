@@ -296,6 +296,8 @@ pub const KAFKA_CALLS: usize = KIB;
 pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
 /// A record that is not acknowledged within this time is given up with 503: devices wait about as long.
 pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
+/// While Kafka does not answer, it is asked this often whether it is back; who comes meanwhile is refused at once.
+pub const KAFKA_AWAY_LOOK: Duration = Duration::from_millis(500);
 /// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.
 pub const KAFKA_TRANSACTION: Duration = Duration::from_secs(10);
 /// The watch over topics takes librdkafka's log lines this often.
@@ -323,6 +325,8 @@ pub const KAFKA_PARTITIONS: usize = 1_000;
 pub const KAFKA_REPLICAS: usize = 100;
 /// Largest file of properties of Kafka: with certificates in it, which are a few KiB each.
 pub const KAFKA_PROPERTIES_FILE: u64 = MIB as u64;
+/// Positions of groups are told to Kafka this often, the newest only: people look at them, nothing depends on them.
+pub const GROUP_MIRROR: Duration = Duration::from_secs(1);
 /// Parts of the retained size and age in which Kafka removes: it removes whole segments.
 pub const KAFKA_SEGMENTS: u64 = 8;
 

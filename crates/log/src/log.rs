@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sockeye_limits as limits;
 
-use crate::{Batch, NewRecord, Position, Span, Topic};
+use crate::{Batch, GroupId, NewRecord, Position, Span, Topic};
 
 /// A durable log of many topics.
 ///
@@ -14,11 +14,19 @@ use crate::{Batch, NewRecord, Position, Span, Topic};
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// Makes a topic, or sets the retention of one that is there. A topic that was deleted and is made again is empty and
-    /// has another incarnation.
+    /// has another incarnation. Where others may have made a topic (Kafka), one that is not this engine's stays as it is.
     async fn create_topic(&self, topic: &Topic, retention: Retention) -> Result<(), TopicError>;
 
-    /// Removes a topic and its records; one that is not there is no error.
+    /// Removes a topic and its records; one that is not there is no error. Where others may have made it (Kafka), it stays.
     async fn delete_topic(&self, topic: &Topic) -> Result<(), TopicError>;
+
+    /// Sees to it that an application that is made now does not have what is others': removes what a namesake that was deleted
+    /// has left. Where that cannot be told from what is still wanted (Kafka), nothing is removed: it is an error that there is
+    /// something, unless the application is to `adopt` it.
+    async fn claim_topic(&self, topic: &Topic, adopt: bool) -> Result<(), TopicError> {
+        let _ = adopt;
+        self.delete_topic(topic).await
+    }
 
     /// Appends all of `records` or none, in this order. Returns when they are durable: on disk, or acknowledged by all
     /// in-sync replicas.
@@ -38,6 +46,24 @@ pub trait Log: Send + Sync + 'static {
 
     /// Removes what is before `before` and gives the oldest position that is left (an engine may keep more).
     async fn trim(&self, topic: &Topic, before: &Position) -> Result<Position, ReadError>;
+
+    /// Shows how far a group is to who looks with the log's own tools. A log that has none (all but Kafka) does nothing.
+    async fn mirror_group(&self, group: &GroupId, position: &Position) -> Result<(), Unavailable> {
+        let _ = (group, position);
+        Ok(())
+    }
+
+    /// How far a group is by the log's own tools, in what the log holds now: nobody here has to have heard of it before.
+    async fn mirrored_group(&self, group: &GroupId, span: &Span) -> Result<Option<Position>, Unavailable> {
+        let _ = (group, span);
+        Ok(None)
+    }
+
+    /// Lets the log's own tools forget a group; one that they do not know is no error.
+    async fn forget_group(&self, group: &GroupId) -> Result<(), Unavailable> {
+        let _ = group;
+        Ok(())
+    }
 
     /// Whether the engine answers now: at most [`limits::ENGINE_PROBE`].
     async fn probe(&self) -> Result<(), Unavailable>;
@@ -78,6 +104,9 @@ pub struct Unavailable(pub String);
 /// Why a topic was not made or removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
+    /// There is one already, with this name where it is.
+    #[error("there is a topic `{0}` already, whose events are not this application's")]
+    Found(String),
     /// Try again later.
     #[error("the log is not available: {0}")]
     Unavailable(#[from] Unavailable),

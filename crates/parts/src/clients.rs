@@ -1,6 +1,6 @@
-//! Clients that people have: Node.js with its own WebSocket, and a browser.
+//! Clients that people have: Node.js with its own WebSocket, a browser, Python with a Kafka client.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use crate::part;
 
@@ -8,6 +8,8 @@ use crate::part;
 const NODE: &str = "22.23.3";
 /// Whatever Debian has.
 const CHROMIUM: &str = "debian";
+/// Whatever Debian has.
+const PYTHON_KAFKA: &str = "debian";
 
 // ----------------------------------------------------------------------------------------------
 
@@ -19,4 +21,13 @@ pub fn node() -> anyhow::Result<Option<PathBuf>> {
 /// The program `chromium`; `Ok(None)` where it cannot be had.
 pub fn chromium() -> anyhow::Result<Option<PathBuf>> {
     Ok(part::folder("chromium", CHROMIUM)?.map(|folder| folder.join("chromium")))
+}
+
+/// A command that runs Python with a Kafka client (`import kafka`); `Ok(None)` where it cannot be had.
+pub fn python_with_kafka() -> anyhow::Result<Option<Command>> {
+    Ok(part::folder("python-kafka", PYTHON_KAFKA)?.map(|folder| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.env("PYTHONPATH", folder.join("usr/lib/python3/dist-packages"));
+        command
+    }))
 }

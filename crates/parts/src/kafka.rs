@@ -72,6 +72,17 @@ pub struct Kafka {
     secured: Secured,
 }
 
+/// For whom it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Everybody.
+    Open,
+    /// Also for those that come with certificates and passwords.
+    Secured,
+    /// Those that come through this port.
+    Behind(u16),
+}
+
 /// Ports of further listeners; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Secured {
@@ -102,20 +113,26 @@ impl Kafka {
 
     /// As [`Kafka::start`]; `Ok(None)`, said loudly, where it cannot be had and this is not CI.
     pub fn start_or_say() -> anyhow::Result<Option<Self>> {
-        Self::start_of_kind(false)
+        Self::start_of_kind(Kind::Open)
+    }
+
+    /// As [`Kafka::start_or_say`], for clients that come through another port of this machine: it tells them to come there, also
+    /// those that come to its own.
+    pub fn start_behind(port: u16) -> anyhow::Result<Option<Self>> {
+        Self::start_of_kind(Kind::Behind(port))
     }
 
     /// As [`Kafka::start_or_say`], with listeners that want TLS, a certificate, or a password. They trust, and are trusted by, the
     /// certificate of [`Kafka::certificate`].
     pub fn start_secured() -> anyhow::Result<Option<Self>> {
-        let kafka = Self::start_of_kind(true)?;
+        let kafka = Self::start_of_kind(Kind::Secured)?;
         if let Some(kafka) = &kafka {
             kafka.add_user()?;
         }
         Ok(kafka)
     }
 
-    fn start_of_kind(secured: bool) -> anyhow::Result<Option<Self>> {
+    fn start_of_kind(kind: Kind) -> anyhow::Result<Option<Self>> {
         let Some(part) = part::folder("kafka", VERSION)? else {
             return Ok(None);
         };
@@ -125,7 +142,7 @@ impl Kafka {
         let libraries = part.join("libs");
         let mut last = None;
         for _ in 0..TRIES {
-            match Self::start_once(&libraries, secured) {
+            match Self::start_once(&libraries, kind) {
                 Ok(kafka) => return Ok(Some(kafka)),
                 Err(error) => last = Some(error),
             }
@@ -133,7 +150,8 @@ impl Kafka {
         Err(last.expect("there was a try"))
     }
 
-    fn start_once(libraries: &Path, secured: bool) -> anyhow::Result<Self> {
+    fn start_once(libraries: &Path, kind: Kind) -> anyhow::Result<Self> {
+        let secured = kind == Kind::Secured;
         let folder = tempfile::Builder::new().prefix("sockeye-kafka-").tempdir()?;
         let [port, controller, tls, mutual, sasl] = free_ports()?;
         let mut settings = SETTINGS.to_owned();
@@ -156,7 +174,10 @@ impl Kafka {
             )?;
         }
         writeln!(settings, "listeners={listeners},CONTROLLER://127.0.0.1:{controller}")?;
-        writeln!(settings, "advertised.listeners={listeners}")?;
+        match kind {
+            Kind::Behind(other) => writeln!(settings, "advertised.listeners=PLAINTEXT://127.0.0.1:{other}")?,
+            _ => writeln!(settings, "advertised.listeners={listeners}")?,
+        }
         writeln!(settings, "controller.quorum.voters=1@127.0.0.1:{controller}")?;
         writeln!(settings, "log.dirs={}", folder.path().join("data").display())?;
         let file = folder.path().join("server.properties");
@@ -208,6 +229,16 @@ impl Kafka {
     /// Those that speak TLS and want a password.
     pub fn bootstrap_sasl(&self) -> String {
         format!("127.0.0.1:{}", self.secured.sasl)
+    }
+
+    /// Its own port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process, for signals.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// The certificate of its listeners, which is also one by which clients may show who they are.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sockeye_access::oidc::Shape;
+use sockeye_engine_kafka::PlainJson;
 use sockeye_engine_postgres::PostgresOptions;
 use sockeye_log::Retention;
 
@@ -56,6 +57,10 @@ pub struct KafkaConfig {
     pub brokers: Option<String>,
     /// File with further properties of librdkafka.
     pub properties: Option<PathBuf>,
+    /// What topics are called, with `{application}` in it; `None`: as in Drogue Cloud.
+    pub topics: Option<String>,
+    /// How records that are plain JSON become events; `None`: they are skipped.
+    pub plain: Option<PlainJson>,
     /// Partitions of new topics; `None`: as the brokers say.
     pub partitions: Option<usize>,
     /// Replicas of their partitions; `None`: as the brokers say.

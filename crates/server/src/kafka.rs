@@ -32,6 +32,8 @@ pub(crate) async fn open(brokers: &str, config: &KafkaConfig) -> Result<Arc<dyn 
             Some(path) => properties(path)?,
             None => Vec::new(),
         },
+        topics: config.topics.clone(),
+        plain: config.plain.clone(),
         partitions: number(config.partitions),
         replicas: number(config.replicas),
     };

@@ -42,6 +42,7 @@ mod listener;
 mod live_groups;
 pub mod logs;
 mod metrics;
+mod mirror;
 mod not_found;
 mod oidc;
 mod proxy;

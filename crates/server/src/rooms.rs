@@ -27,6 +27,7 @@ use crate::health::{self, Health};
 use crate::listener::Service;
 use crate::live_groups::Served;
 use crate::metrics::{self, Metrics};
+use crate::mirror::Mirror;
 use crate::proxy::Proxies;
 use crate::tls::{Counted, Tls};
 use crate::{Config, StartError, first_start, not_found, oidc};
@@ -34,6 +35,7 @@ use crate::{Config, StartError, first_start, not_found, oidc};
 /// Everything that serves requests.
 pub(crate) struct Rooms {
     engines: Engines,
+    mirror: Option<Arc<Mirror>>,
     protocols: Router,
     health: Router,
     numbers: Arc<Numbers>,
@@ -78,7 +80,13 @@ impl Rooms {
         delivery_metrics.register(&mut numbers);
         let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
         let delivery = Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop);
-        let positions: Arc<dyn GroupPositions> = Arc::clone(&registry) as _;
+        let mut positions: Arc<dyn GroupPositions> = Arc::clone(&registry) as _;
+        let mirror = config.kafka.brokers.is_some().then(|| {
+            let mirror = Arc::new(Mirror::new(Arc::clone(&positions), Arc::clone(&log)));
+            positions = Arc::clone(&mirror) as _;
+            life.tasks.spawn(Arc::clone(&mirror).run(life.stop.clone()));
+            mirror
+        });
         let delivery = Arc::new(delivery.with_groups(Arc::clone(&positions), config.retention));
         delivery.register_groups(&mut numbers);
 
@@ -116,6 +124,7 @@ impl Rooms {
         });
         Self {
             engines,
+            mirror,
             protocols,
             health,
             numbers: Arc::new(numbers),
@@ -155,6 +164,10 @@ impl Rooms {
 
     /// Closes the engines: what they accepted is durable, and the data file is free for another process.
     pub(crate) async fn close(&self) {
+        if let Some(mirror) = &self.mirror {
+            // What groups have stored last; the next start would tell too.
+            let _ = tokio::time::timeout(limits::KAFKA_ANSWER, mirror.tell()).await;
+        }
         self.engines.close().await;
     }
 }

@@ -1,6 +1,7 @@
 //! Every setting, once: the documented template, the flags of `serve`, the environment variables and the keys of the file
 //! all come from this table.
 
+use sockeye_engine_kafka::PlainJson;
 use sockeye_limits as limits;
 
 use crate::config::{Config, LogFormat, ProxySpeaks};
@@ -244,6 +245,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         doc: "Further properties of the connection, by the names of librdkafka: TLS, passwords. A file that only the server's user \
               can read.",
         set: |config, text| put(&mut config.kafka.properties, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "kafka.topics",
+        default: "drogue",
+        allowed: "`drogue`, or a name with `{application}` in it, such as `{application}.device-data`: letters, digits, dots, dashes and \
+                  underscores",
+        doc: "What topics are called. `drogue` is `events-` and the application, as in Drogue Cloud. With a name of your own, topics \
+              that are there already can be read, and several installations can share one Kafka.",
+        set: |config, text| put(&mut config.kafka.topics, value::or("drogue", text, value::topics)),
+    },
+    Setting {
+        key: "kafka.json",
+        default: "off",
+        allowed: "`off`, or where things are, such as `device=metadata.deviceid channel='device-data' time=metadata.timestamp`: paths of \
+                  fields, texts in quotes, `@key` for the key of the record",
+        doc: "Makes events of records that are plain JSON, from programs that know nothing of CloudEvents. Without it such records are \
+              skipped and counted.",
+        set: |config, text| put(&mut config.kafka.plain, value::or("off", text, PlainJson::parse)),
     },
     Setting {
         key: "kafka.partitions",

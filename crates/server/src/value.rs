@@ -127,6 +127,11 @@ pub(crate) fn brokers(text: &str) -> Option<String> {
         .map(|()| text.to_owned())
 }
 
+/// What topics of Kafka are called.
+pub(crate) fn topics(text: &str) -> Option<String> {
+    sockeye_engine_kafka::is_pattern(text).then(|| text.to_owned())
+}
+
 /// Where a database of PostgreSQL is. The rest of it is read when it is opened.
 pub(crate) fn postgres(text: &str) -> Option<String> {
     ["postgresql://", "postgres://"]

@@ -69,6 +69,8 @@ fn each_source_sets_every_kind_of_value() {
         metrics.tls = "on"
         tls = { certificate = "a.pem, b.pem", key = "a.key,b.key" }
         proxy = { trusted = "10.0.0.0/8 ::1", speaks = "proxy-protocol" }
+        kafka.topics = "{application}.device-data"
+        kafka.json = "device=@key channel='c'"
         postgres = { url = "postgresql://u:hush@db/sockeye", ca = "ca.pem" }
         [retention]
         age = "1d12h"
@@ -95,6 +97,8 @@ fn each_source_sets_every_kind_of_value() {
         ("SOCKEYE_TLS_KEY", "a.key,b.key"),
         ("SOCKEYE_PROXY_TRUSTED", "10.0.0.0/8  ::1"),
         ("SOCKEYE_PROXY_SPEAKS", "proxy-protocol"),
+        ("SOCKEYE_KAFKA_TOPICS", "{application}.device-data"),
+        ("SOCKEYE_KAFKA_JSON", "device=@key  channel='c'"),
         ("SOCKEYE_POSTGRES", "postgresql://u:hush@db/sockeye"),
         ("SOCKEYE_POSTGRES_CA", "ca.pem"),
         ("SOCKEYE_RETENTION_AGE", "36h"),
@@ -124,6 +128,8 @@ fn each_source_sets_every_kind_of_value() {
     assert_eq!(from_file.tls.keys.len(), 2);
     assert_eq!(from_file.proxy.trusted.len(), 2);
     assert_eq!(from_file.kafka.partitions, Some(12));
+    assert_eq!(from_file.kafka.topics.as_deref(), Some("{application}.device-data"));
+    assert!(from_file.kafka.plain.is_some());
     assert_eq!(from_file.postgres.url, "postgresql://u:hush@db/sockeye");
     assert!(!format!("{from_file:?}").contains("hush"), "no secret is shown");
     assert_eq!(from_file.retention.age.as_secs(), 36 * 3600);
@@ -253,7 +259,7 @@ fn the_template_shows_the_defaults() {
     let template = template();
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
     let settings = template.lines().filter(is_setting).count();
-    assert_eq!(settings, 32, "{template}");
+    assert_eq!(settings, 34, "{template}");
     assert!(template.lines().all(|line| line.len() <= 100), "{template}");
     let switch_on = |line| if is_setting(&line) { &line[1..] } else { line };
     let on = template.lines().map(switch_on).collect::<Vec<_>>().join("\n");

@@ -31,6 +31,10 @@ enum AppAction {
         /// Anyone may read its events, without credentials too.
         #[arg(long)]
         public: bool,
+        /// With the events that are in Kafka already, in the topic of its name: the topic stays as it is, also when the
+        /// application is deleted. Only for administrators.
+        #[arg(long)]
+        adopt: bool,
     },
     /// Lists the applications that the caller may read.
     List,
@@ -52,8 +56,8 @@ pub async fn run(args: AppArgs) -> Result<()> {
     let client = args.server.client()?;
     let output = Output::or_by_terminal(args.output);
     match args.action {
-        AppAction::Create { name, public } => {
-            create(&client, &name).await?;
+        AppAction::Create { name, public, adopt } => {
+            create_with(&client, &name, adopt).await?;
             if public {
                 make_public(&client, &name).await?;
             }
@@ -92,10 +96,16 @@ pub async fn run(args: AppArgs) -> Result<()> {
 
 /// Makes an application that only the caller may read.
 pub async fn create(client: &Client, name: &str) -> Result<()> {
+    create_with(client, name, false).await
+}
+
+async fn create_with(client: &Client, name: &str, adopt: bool) -> Result<()> {
     let document = json!({ "metadata": { "name": name } });
-    client
-        .send(client.call(Method::POST, &apps(&[])).json(&document))
-        .await?;
+    let mut call = client.call(Method::POST, &apps(&[])).json(&document);
+    if adopt {
+        call = call.query(&[("adopt", true)]);
+    }
+    client.send(call).await?;
     Ok(())
 }
 

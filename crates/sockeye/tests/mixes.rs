@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sockeye_parts::kafka::{self, Kafka};
-use sockeye_parts::postgres::{self, Postgres};
+use sockeye_parts::postgres::Postgres;
+use support::engines::{kafka, postgres};
 use support::{APP, PATIENCE, Server, closed, next_event, numbered, sockeye};
 
 /// Where things are kept; what is not said is in the data file.
@@ -35,16 +35,6 @@ impl Mix {
             command.env("SOCKEYE_POSTGRES", url);
         }
     }
-}
-
-fn kafka() -> &'static Kafka {
-    let kafka = kafka::shared().expect("Kafka can be had");
-    kafka.expect("there is nothing to test without Kafka")
-}
-
-fn postgres() -> &'static Postgres {
-    let postgres = postgres::shared().expect("PostgreSQL can be had");
-    postgres.expect("there is nothing to test without PostgreSQL")
 }
 
 /// Status and problems of `/readyz`.

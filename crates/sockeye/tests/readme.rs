@@ -9,11 +9,14 @@
 
 mod support;
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use regex::Regex;
 use sockeye_parts::keycloak;
-use support::sockeye;
+use support::{
+    engines::{kafka, postgres},
+    sockeye,
+};
 
 #[test]
 fn the_tour_works_as_it_stands() {
@@ -41,6 +44,20 @@ async fn the_page_on_identity_works_as_it_stands() {
     works_as_it_stands("docs/identity.md", &[("127.0.0.1:8081", address)]);
 }
 
+/// With a real Kafka, its own tools under the names that they have in its distribution, and a real PostgreSQL.
+#[test]
+fn the_page_on_kafka_and_postgresql_works_as_it_stands() {
+    let (url, brokers) = (postgres().database().unwrap(), kafka().bootstrap());
+    let here = [
+        ("postgresql://sockeye:password@127.0.0.1/sockeye", &*url),
+        (KAFKA, &*brokers),
+    ];
+    works_as_it_stands("docs/kafka.md", &here);
+}
+
+/// Where Kafka is in the pages.
+const KAFKA: &str = "127.0.0.1:9092";
+
 /// Types a page; what it has elsewhere is said by the pairs.
 fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
@@ -59,6 +76,10 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
         let pairs = own.iter().chain(elsewhere);
         pairs.fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
     };
+    let tools = tempfile::tempdir().unwrap();
+    if elsewhere.iter().any(|(there, _)| *there == KAFKA) {
+        put_kafkas_tools(tools.path());
+    }
     // Commands in the background are told to end at the end; those that end by themselves are waited for.
     let script = format!(
         "set -euo pipefail\nserver=\ntrap 'kill $server' EXIT\n{}\nkill $server\nwait $server\ntrap - EXIT\nwait\n",
@@ -71,7 +92,12 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
             .join("\n")
     );
     let binary = Path::new(env!("CARGO_BIN_EXE_sockeye")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}:{}",
+        binary.display(),
+        tools.path().display(),
+        std::env::var("PATH").unwrap()
+    );
     let mut command = Command::new("bash");
     command
         .args(["-c", &format!("exec 2>&1\n{script}")])
@@ -93,6 +119,28 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
             "not printed: {line}\n---\n{}",
             printed.join("\n")
         );
+    }
+}
+
+/// Kafka's tools as commands: its distribution has shell scripts that do the same.
+fn put_kafkas_tools(folder: &Path) {
+    for (name, class) in [
+        ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+        (
+            "kafka-console-consumer.sh",
+            "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        ),
+        (
+            "kafka-consumer-groups.sh",
+            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+        ),
+    ] {
+        let tool = kafka().tool(class);
+        let words = std::iter::once(tool.get_program()).chain(tool.get_args());
+        let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let script = folder.join(name);
+        std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 

@@ -108,6 +108,9 @@ pub(crate) async fn create(
             name::of(&group)
         )));
     }
+    if let Err(error) = api.log.mirror_group(&group, &found.position).await {
+        tracing::warn!(%error, application = group.application, group = group.group, "the log's own tools do not know a new group yet");
+    }
     tracing::info!(application = group.application, group = group.group, "a group was made");
     Ok((StatusCode::CREATED, Json(found.placed(&group.application))))
 }

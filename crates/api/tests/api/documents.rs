@@ -424,6 +424,21 @@ async fn a_new_application_never_sees_the_events_of_a_namesake() {
     assert_ne!(after.end.incarnation(), before.end.incarnation());
 }
 
+/// Whose events are there already, only an administrator can know.
+#[tokio::test]
+async fn only_an_administrator_adopts_events() {
+    let world = World::new().await;
+    let body = r#"{"metadata":{"name":"found"}}"#;
+    for (user, query, status) in [
+        ("alice", "adopt=true", 403),
+        ("admin", "adopt=perhaps", 400),
+        ("admin", "adopt=true", 201),
+        ("admin", "adopt=true", 409),
+    ] {
+        world.ok(user, &format!("POST {APPS}?{query}"), body, status).await;
+    }
+}
+
 #[tokio::test]
 async fn documents_must_be_declared_as_json() {
     let world = World::new().await;

@@ -8,6 +8,7 @@ use sockeye_group::{DeadLetter as Letter, Mark, Ticket};
 use sockeye_limits as limits;
 use sockeye_log::{
     AppendError, GroupError, GroupMark, GroupPositions, Log, NewRecord, Position, ReadError, Retention, Topic,
+    TopicError, Unavailable,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -211,7 +212,8 @@ async fn bury(storage: Storage, owner: Arc<Owner>, dead: DeadLetter) -> (Ticket,
     if let Err(AppendError::NoTopic(_)) = result {
         result = match storage.log.create_topic(&topic, storage.retention).await {
             Ok(()) => storage.log.append(&topic, vec![record]).await,
-            Err(sockeye_log::TopicError::Unavailable(error)) => Err(error.into()),
+            Err(TopicError::Unavailable(error)) => Err(error.into()),
+            Err(error @ TopicError::Found(_)) => Err(Unavailable(error.to_string()).into()),
         };
     }
     if let Err(error) = &result {

@@ -1,26 +1,28 @@
 //! Topics: made, removed, described, trimmed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    admin::{AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     error::KafkaError,
     topic_partition_list::{Offset as ListOffset, TopicPartitionList},
     types::RDKafkaErrorCode as Code,
 };
 use sockeye_limits as limits;
-use sockeye_log::{Incarnation, ReadError, Retention, Topic, Unavailable};
+use sockeye_log::{Content, GroupId, Incarnation, ReadError, Retention, Topic, Unavailable};
 
 use crate::{
-    KafkaOptions,
+    KafkaOptions, OptionsError, PlainJson,
     bounds::{Bounds, Partition},
     client::Admin,
+    groups::GroupClient,
     native::{AdminHandle, Isolation, Offset, TopicInfo},
-    topic_name,
+    record::Reading,
+    topic_name::Names,
 };
 
 /// What can be asked of topics. Calls that are not `async` block.
@@ -28,31 +30,70 @@ use crate::{
 pub(crate) struct Topics {
     admin: Arc<Admin>,
     handle: AdminHandle,
+    groups: Arc<GroupClient>,
+    names: Arc<Names>,
+    plain: Option<Arc<PlainJson>>,
     partitions: i32,
     replicas: i32,
 }
 
+/// Names and values of a topic's settings.
+pub(crate) type Settings = HashMap<String, String>;
+
 /// Kafka's number for "as the broker is configured".
 const DEFAULT: i32 = -1;
+/// What tells a topic that Sockeye has made from others: a setting that says nothing for topics that are not compacted, which every
+/// Kafka lets its users set, to a time that nobody chooses (SOCKEYE on a telephone).
+const MARK: (&str, &str) = ("delete.retention.ms", "7625393");
 
 // ----------------------------------------------------------------------------------------------
 
 impl Topics {
-    pub(crate) fn new(admin: Admin, options: &KafkaOptions) -> Self {
+    pub(crate) fn new(admin: Admin, options: &KafkaOptions) -> Result<Self, OptionsError> {
         let admin = Arc::new(admin);
-        Self {
-            handle: AdminHandle(admin.clone()),
+        Ok(Self {
+            names: Arc::new(Names::new(options.topics.as_deref())?),
+            plain: options.plain.clone().map(Arc::new),
+            handle: AdminHandle::Topics(admin.clone()),
+            groups: Arc::new(GroupClient::new(options)),
             admin,
             partitions: options.partitions.map_or(DEFAULT, i32::from),
             replicas: options.replicas.map_or(DEFAULT, i32::from),
+        })
+    }
+
+    /// Asks about groups.
+    pub(crate) fn groups(&self) -> &GroupClient {
+        &self.groups
+    }
+
+    /// How messages of a topic are read.
+    pub(crate) fn reading(&self, topic: &Topic) -> Reading {
+        Reading {
+            name: self.name_of(topic),
+            application: topic.application().clone(),
+            // Dead letters are Sockeye's own.
+            plain: self.plain.clone().filter(|_| topic.content() == Content::Events),
         }
+    }
+
+    /// What a group is called in Kafka.
+    pub(crate) fn group_name_of(&self, group: &GroupId) -> String {
+        self.names.group(group)
+    }
+
+    /// What a topic is called in Kafka.
+    pub(crate) fn name_of(&self, topic: &Topic) -> String {
+        self.names.of(topic)
     }
 
     /// Makes a topic; `false` if it is there already.
     pub(crate) async fn create(&self, name: &str) -> Result<bool, Unavailable> {
         let replication = TopicReplication::Fixed(self.replicas);
         // Append time, so that positions by time hold whatever clocks producers have.
-        let topic = NewTopic::new(name, self.partitions, replication).set("message.timestamp.type", "LogAppendTime");
+        let topic = NewTopic::new(name, self.partitions, replication)
+            .set("message.timestamp.type", "LogAppendTime")
+            .set(MARK.0, MARK.1);
         let answer = self.admin.create_topics([&topic], &options()).await;
         match one(answer.map(|topics| {
             topics
@@ -96,9 +137,37 @@ impl Topics {
         Ok(())
     }
 
-    /// Sets how long a topic keeps its records. Kafka counts bytes by partition.
-    pub(crate) fn retain(&self, name: &str, partitions: usize, retention: Retention) -> Result<(), Unavailable> {
+    /// The settings of a topic, if it is one that Sockeye has made: whose it is otherwise, and who may not even be asked, is
+    /// nobody's to change.
+    pub(crate) async fn own(&self, name: &str) -> Result<Option<Settings>, Unavailable> {
+        let answer = self
+            .admin
+            .describe_configs([&ResourceSpecifier::Topic(name)], &options())
+            .await;
+        let found = one(answer.map(Vec::into_iter));
+        let found = match found {
+            Ok(found) => found,
+            Err(Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed) => return Ok(None),
+            Err(code) => return Err(unavailable("tell a topic's settings", code)),
+        };
+        let settings = found.entries.into_iter();
+        let settings: Settings = settings.filter_map(|entry| Some((entry.name, entry.value?))).collect();
+        let is_own = settings.get(MARK.0).is_some_and(|value| value == MARK.1);
+        Ok(is_own.then_some(settings))
+    }
+
+    /// Sets how long a topic keeps its records, unless these settings of it say so already. Kafka counts bytes by partition.
+    pub(crate) fn retain(
+        &self,
+        name: &str,
+        partitions: usize,
+        retention: Retention,
+        known: &Settings,
+    ) -> Result<(), Unavailable> {
         let settings = retention_settings(partitions, retention);
+        if settings.iter().all(|(name, value)| known.get(*name) == Some(value)) {
+            return Ok(());
+        }
         let answer = self.handle.configure(name, &settings, limits::KAFKA_ANSWER);
         answer.map_err(|code| unavailable("configure a topic", code))
     }
@@ -116,7 +185,7 @@ impl Topics {
 
     /// Where the topic begins and ends.
     pub(crate) fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {
-        let name = topic_name::of(topic);
+        let name = self.name_of(topic);
         let info = self.describe(&name)?.ok_or_else(|| ReadError::NoTopic(topic.clone()))?;
         let oldest = self.offsets(topic, &name, &info.partitions, Offset::Oldest, Isolation::Stored)?;
         let end = self.offsets(topic, &name, &info.partitions, Offset::End, Isolation::Stored)?;
@@ -137,13 +206,7 @@ impl Topics {
     /// end they have.
     pub(crate) fn decided(&self, topic: &Topic, bounds: &Bounds) -> Result<Option<Bounds>, ReadError> {
         let numbers: Vec<i32> = bounds.partitions.iter().map(|p| p.number.cast_signed()).collect();
-        let ends = self.offsets(
-            topic,
-            &topic_name::of(topic),
-            &numbers,
-            Offset::End,
-            Isolation::Committed,
-        )?;
+        let ends = self.offsets(topic, &self.name_of(topic), &numbers, Offset::End, Isolation::Committed)?;
         let mut decided = bounds.clone();
         for (partition, end) in decided.partitions.iter_mut().zip(ends) {
             match end {
@@ -158,13 +221,7 @@ impl Topics {
     /// Whether readers may see everything before these ends, by partition.
     pub(crate) fn are_visible(&self, topic: &Topic, ends: &BTreeMap<i32, u64>) -> Result<bool, ReadError> {
         let numbers: Vec<i32> = ends.keys().copied().collect();
-        let visible = self.offsets(
-            topic,
-            &topic_name::of(topic),
-            &numbers,
-            Offset::End,
-            Isolation::Committed,
-        )?;
+        let visible = self.offsets(topic, &self.name_of(topic), &numbers, Offset::End, Isolation::Committed)?;
         Ok(visible
             .into_iter()
             .zip(ends.values())
@@ -181,7 +238,7 @@ impl Topics {
         let numbers: Vec<i32> = bounds.partitions.iter().map(|p| p.number.cast_signed()).collect();
         self.offsets(
             topic,
-            &topic_name::of(topic),
+            &self.name_of(topic),
             &numbers,
             Offset::At(millis),
             Isolation::Stored,
@@ -262,7 +319,7 @@ fn options() -> AdminOptions {
 }
 
 /// The one answer to a question about one topic.
-fn one(answer: Result<impl Iterator<Item = Result<(), Code>>, KafkaError>) -> Result<(), Code> {
+fn one<T>(answer: Result<impl Iterator<Item = Result<T, Code>>, KafkaError>) -> Result<T, Code> {
     match answer {
         Ok(mut answers) => answers.next().unwrap_or(Err(Code::Fail)),
         Err(error) => Err(error.rdkafka_error_code().unwrap_or(Code::Fail)),

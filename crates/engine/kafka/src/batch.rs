@@ -26,13 +26,14 @@ use crate::{
     KafkaOptions,
     admin::Topics,
     append::{Deliveries, Delivery, Permit, append_error, code, send},
+    away::Away,
     client::{self, Producer},
     native::{CommitFailed, commit},
-    topic_name,
 };
 
 /// The thread that makes transactions. Dropped, it finishes what waits.
 pub(crate) struct Batches {
+    topics: Topics,
     /// `None` when it ends.
     calls: Option<SyncSender<Call>>,
     thread: Option<JoinHandle<()>>,
@@ -60,6 +61,7 @@ enum Failed {
 /// Makes transactions.
 struct Writer {
     options: KafkaOptions,
+    away: Arc<Away>,
     topics: Topics,
     transactional_id: String,
     producer: Option<Producer>,
@@ -69,12 +71,13 @@ struct Writer {
 
 impl Batches {
     /// The transactional id is this process's alone: what another that had died left open ends by its time-out.
-    pub(crate) fn start(options: KafkaOptions, topics: Topics) -> Self {
+    pub(crate) fn start(options: KafkaOptions, away: Arc<Away>, topics: Topics) -> Self {
         let (calls, waiting) = sync_channel(limits::APPEND_QUEUE_CALLS);
         let transactional_id = format!("sockeye-{}", uuid::Uuid::new_v4());
         let mut writer = Writer {
             options,
-            topics,
+            away,
+            topics: topics.clone(),
             transactional_id,
             producer: None,
         };
@@ -85,6 +88,7 @@ impl Batches {
         };
         let thread = thread::Builder::new().name("kafka-batches".to_owned()).spawn(run);
         Self {
+            topics,
             calls: Some(calls),
             thread: Some(thread.expect("a thread can be started")),
         }
@@ -98,7 +102,7 @@ impl Batches {
         records: Vec<NewRecord>,
     ) -> Result<(), AppendError> {
         let (answer, answered) = oneshot::channel();
-        let name = topic_name::of(topic);
+        let name = self.topics.name_of(topic);
         let call = Call {
             topic: topic.clone(),
             name,
@@ -208,7 +212,7 @@ impl Writer {
     }
 
     fn connect(&self) -> Result<Producer, Code> {
-        let producer = client::producer(&self.options, Some(&self.transactional_id)).map_err(|error| {
+        let producer = client::producer(&self.options, &self.away, Some(&self.transactional_id)).map_err(|error| {
             tracing::error!(%error, "no producer for transactions");
             Code::InvalidConfig
         })?;

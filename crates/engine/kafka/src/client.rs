@@ -19,10 +19,15 @@ use sockeye_limits as limits;
 use crate::{
     KafkaOptions, OptionsError,
     append::{Delivery, code},
+    away::Away,
 };
 
 /// What librdkafka says, as log lines of Sockeye.
-pub(crate) struct Context;
+#[derive(Default)]
+pub(crate) struct Context {
+    /// Told of brokers that cannot be reached.
+    away: Arc<Away>,
+}
 
 pub(crate) type Admin = AdminClient<Context>;
 pub(crate) type Consumer = BaseConsumer<Context>;
@@ -35,11 +40,15 @@ pub(crate) fn admin(options: &KafkaOptions) -> Result<Admin, OptionsError> {
     let mut config = common(options);
     // The crate never takes log lines of this client from their queue. The other clients say the same of the brokers.
     config.set_log_level(RDKafkaLogLevel::Emerg);
-    config.create_with_context(Context).map_err(wrong)
+    config.create_with_context(Context::default()).map_err(wrong)
 }
 
 /// Acknowledged by all in-sync replicas, each record stored once and in order. With an id: in transactions.
-pub(crate) fn producer(options: &KafkaOptions, transactional_id: Option<&str>) -> Result<Producer, OptionsError> {
+pub(crate) fn producer(
+    options: &KafkaOptions,
+    away: &Arc<Away>,
+    transactional_id: Option<&str>,
+) -> Result<Producer, OptionsError> {
     let mut config = common(options);
     config
         .set("enable.idempotence", "true")
@@ -60,7 +69,9 @@ pub(crate) fn producer(options: &KafkaOptions, transactional_id: Option<&str>) -
             .set("transactional.id", id)
             .set("transaction.timeout.ms", millis(limits::KAFKA_TRANSACTION));
     }
-    config.create_with_context(Context).map_err(wrong)
+    config
+        .create_with_context(Context { away: away.clone() })
+        .map_err(wrong)
 }
 
 /// Sees what is committed; `wait` is how long the broker may hold back an answer without records.
@@ -80,7 +91,24 @@ pub(crate) fn consumer(options: &KafkaOptions, wait: Duration) -> Result<Arc<Con
             "queued.max.messages.kbytes",
             (limits::KAFKA_FETCH_AHEAD / limits::KIB).to_string(),
         );
-    config.create_with_context(Context).map(Arc::new).map_err(wrong)
+    config
+        .create_with_context(Context::default())
+        .map(Arc::new)
+        .map_err(wrong)
+}
+
+/// For groups and their offsets; it is a member of none. With a group of its own, as librdkafka 2.12 crashes otherwise when a broker
+/// answers that it is no longer, or not yet, the coordinator of the group that is asked for (`rd_kafka_cgrp_op` is called without
+/// one; `tests/found.rs` has met it).
+pub(crate) fn groups(options: &KafkaOptions) -> Result<Arc<Consumer>, OptionsError> {
+    let mut config = common(options);
+    config.set("group.id", "sockeye").set("enable.auto.commit", "false");
+    // The other clients say the same of the brokers.
+    config.set_log_level(RDKafkaLogLevel::Emerg);
+    config
+        .create_with_context(Context::default())
+        .map(Arc::new)
+        .map_err(wrong)
 }
 
 fn common(options: &KafkaOptions) -> ClientConfig {
@@ -123,6 +151,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.away.hint(code(&error));
         tracing::warn!(target: "librdkafka", %error, "{reason}");
     }
 }
@@ -135,7 +164,11 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
         delivery.done(match result {
             Ok(message) => Ok((message.partition(), message.offset())),
-            Err((error, _)) => Err(code(error)),
+            Err((error, _)) => {
+                let code = code(error);
+                self.away.hint(code);
+                Err(code)
+            }
         });
     }
 }

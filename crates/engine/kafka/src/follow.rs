@@ -27,7 +27,7 @@ use crate::{
     native::{Fetched, Queue, TopicHandle},
     pool::Pool,
     read::is_gone,
-    record, topic_name,
+    record::Reading,
 };
 
 /// All followers.
@@ -77,6 +77,7 @@ pub(crate) struct KafkaFollow {
     number: u64,
     followed: Arc<Followed>,
     topic: Topic,
+    reading: Reading,
     position: Position,
     /// Looked at before anything else is read.
     suspect: bool,
@@ -118,12 +119,14 @@ impl Follows {
     ) -> impl FnOnce(Position) -> Result<KafkaFollow, Unavailable> + Send + 'static {
         let (shared, pool, topic) = (self.shared.clone(), pool.clone(), topic.clone());
         move |position| {
-            let (number, followed) = shared.follow(&topic_name::of(&topic), &position)?;
+            let reading = shared.topics.reading(&topic);
+            let (number, followed) = shared.follow(&reading.name, &position)?;
             Ok(KafkaFollow {
                 shared,
                 pool,
                 number,
                 followed,
+                reading,
                 topic,
                 position,
                 suspect: false,
@@ -309,7 +312,7 @@ impl KafkaFollow {
         while records.len() < limits::READ_RECORDS && bytes < limits::READ_BYTES {
             match self.followed.queue.next(Duration::ZERO) {
                 Some(Fetched::Record(message)) => {
-                    let record = record::read(&message);
+                    let record = self.reading.read(&message);
                     bytes += record.size();
                     self.position.advance(record.partition, record.offset + 1);
                     records.push(record);

@@ -5,12 +5,15 @@
 //! | --- | --- |
 //! | `log.rs` | [`KafkaLog`]: [`sockeye_log::Log`] over the parts below |
 //! | `options.rs` | [`KafkaOptions`] |
-//! | `topic_name.rs` | what an application's topic is called |
+//! | `groups.rs` | groups as Kafka's own tools see them |
+//! | `topic_name.rs` | what an application's topics and groups are called |
 //! | `record.rs` | records as Kafka messages and back |
+//! | `plain.rs` | plain JSON as events |
 //! | `client.rs` | the kinds of clients, and where their log lines go |
 //! | `admin.rs` | topics: made, removed, described, trimmed; their [bounds](bounds::Bounds) |
 //! | `bounds.rs` | where a topic begins and ends, and whether a position is in it |
 //! | `append.rs` | single records: an idempotent producer; admission |
+//! | `away.rs` | Kafka is away: nobody waits for what will not come |
 //! | `batch.rs` | several records, all or none: a transactional producer |
 //! | `read.rs` | one read: partitions fetched up to an end |
 //! | `follow.rs` | followers, and the watch over the topics they follow |
@@ -31,13 +34,16 @@
 
 mod admin;
 mod append;
+mod away;
 mod batch;
 mod bounds;
 mod client;
 mod follow;
+mod groups;
 mod log;
 mod native;
 mod options;
+mod plain;
 mod pool;
 mod read;
 mod record;
@@ -45,3 +51,5 @@ mod topic_name;
 
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, OptionsError};
+pub use plain::PlainJson;
+pub use topic_name::is_pattern;

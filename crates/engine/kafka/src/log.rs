@@ -10,14 +10,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sockeye_limits as limits;
 use sockeye_log::{
-    AppendError, Batch, Follow, Log, NewRecord, Position, ReadError, ReadLimit, Retention, Span, Topic, TopicError,
-    Unavailable,
+    AppendError, Batch, Follow, GroupId, Log, NewRecord, Position, ReadError, ReadLimit, Retention, Span, Topic,
+    TopicError, Unavailable,
 };
 
 use crate::{
     KafkaOptions, OptionsError,
-    admin::Topics,
+    admin::{Settings, Topics},
     append::{self, Admission},
+    away::Away,
     batch::Batches,
     bounds::Bounds,
     client::{self, Producer},
@@ -25,7 +26,6 @@ use crate::{
     native::TopicInfo,
     pool::Pool,
     read::{ReadFailed, Reader},
-    topic_name,
 };
 
 /// The log over Apache Kafka.
@@ -36,6 +36,7 @@ pub struct KafkaLog {
     /// Topics that are there, so that an append need not ask.
     known: Mutex<HashSet<Topic>>,
     admission: Arc<Admission>,
+    away: Arc<Away>,
     producer: Producer,
     batches: Batches,
     follows: Follows,
@@ -47,7 +48,8 @@ pub struct KafkaLog {
 impl KafkaLog {
     /// An engine with these options. Kafka need not be reachable yet.
     pub fn new(options: &KafkaOptions) -> Result<Self, OptionsError> {
-        let topics = Topics::new(client::admin(options)?, options);
+        let away = Arc::<Away>::default();
+        let topics = Topics::new(client::admin(options)?, options)?;
         let clients = (0..limits::KAFKA_THREADS)
             .map(|_| client::consumer(options, limits::KAFKA_READ_WAIT))
             .collect::<Result<Vec<_>, _>>()?;
@@ -55,8 +57,9 @@ impl KafkaLog {
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),
-            producer: client::producer(options, None)?,
-            batches: Batches::start(options.clone(), topics.clone()),
+            producer: client::producer(options, &away, None)?,
+            batches: Batches::start(options.clone(), away.clone(), topics.clone()),
+            away,
             follows: Follows::start(options.clone(), topics.clone(), clients),
             pool: Arc::new(Pool::start(readers)),
             topics,
@@ -98,7 +101,7 @@ impl KafkaLog {
         if self.known().contains(topic) {
             return Ok(true);
         }
-        let there = self.describe(&topic_name::of(topic)).await?.is_some();
+        let there = self.describe(&self.topics.name_of(topic)).await?.is_some();
         if there {
             let mut known = self.known();
             if known.len() >= limits::KAFKA_KNOWN_TOPICS {
@@ -117,23 +120,46 @@ impl KafkaLog {
 #[async_trait]
 impl Log for KafkaLog {
     async fn create_topic(&self, topic: &Topic, retention: Retention) -> Result<(), TopicError> {
-        let name = topic_name::of(topic);
-        self.topics.create(&name).await?;
+        let name = self.topics.name_of(topic);
+        // Asked first: most are there, and one that is there may be one that this user may not make.
+        let is_made = self.describe(&name).await?.is_none() && self.topics.create(&name).await?;
         let ready = |info: Option<&TopicInfo>| info.is_some_and(|info| info.led);
         let partitions = self
             .described(&name, ready)
             .await?
             .map_or(1, |info| info.partitions.len());
+        let known = if is_made {
+            Settings::new()
+        } else if let Some(known) = self.topics.own(&name).await? {
+            known
+        } else {
+            tracing::info!(%topic, name, "a topic in Kafka was not made by Sockeye: it keeps its own settings");
+            return Ok(());
+        };
         let topics = self.topics.clone();
         self.pool
-            .run(move |_| topics.retain(&name, partitions, retention))
+            .run(move |_| topics.retain(&name, partitions, retention, &known))
             .await??;
         Ok(())
     }
 
+    async fn claim_topic(&self, topic: &Topic, adopt: bool) -> Result<(), TopicError> {
+        let name = self.topics.name_of(topic);
+        match self.describe(&name).await? {
+            Some(_) if !adopt => Err(TopicError::Found(name)),
+            _ => Ok(()),
+        }
+    }
+
     async fn delete_topic(&self, topic: &Topic) -> Result<(), TopicError> {
-        let name = topic_name::of(topic);
+        let name = self.topics.name_of(topic);
         self.known().remove(topic);
+        if self.topics.own(&name).await?.is_none() {
+            if self.describe(&name).await?.is_some() {
+                tracing::warn!(%topic, name, "a topic in Kafka was not made by Sockeye: it stays, with its records");
+            }
+            return Ok(());
+        }
         self.topics.delete(&name).await?;
         self.described(&name, |info| info.is_none()).await?;
         // An append at the same time may have seen it before it went.
@@ -145,12 +171,13 @@ impl Log for KafkaLog {
     async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> Result<(), AppendError> {
         let bytes = records.iter().map(NewRecord::size).sum();
         let permit = self.admission.admit(topic, bytes)?;
+        self.away.look(self.probe()).await?;
         if !self.is_there(topic).await? {
             return Err(AppendError::NoTopic(topic.clone()));
         }
         let appended = match &records[..] {
             [] => Ok(()),
-            [record] => append::single(&self.producer, permit, topic, &topic_name::of(topic), record).await,
+            [record] => append::single(&self.producer, permit, topic, &self.topics.name_of(topic), record).await,
             _ => self.batches.append(permit, topic, records).await,
         };
         if let Err(AppendError::NoTopic(_)) = appended {
@@ -201,12 +228,12 @@ impl Log for KafkaLog {
     }
 
     async fn read(&self, topic: &Topic, from: &Position, limit: ReadLimit) -> Result<Batch, ReadError> {
-        let (topics, name) = (self.topics.clone(), topic_name::of(topic));
+        let (topics, reading) = (self.topics.clone(), self.topics.reading(topic));
         let (asked, from) = (topic.clone(), from.clone());
         let read = move |reader: &Reader| -> Result<Batch, ReadError> {
             let bounds = topics.bounds(&asked)?;
             let whole = bounds.locate(&from)?;
-            match reader.read(&name, &bounds, whole, limit) {
+            match reader.read(&reading, &bounds, whole, limit) {
                 Ok(batch) => Ok(batch),
                 Err(ReadFailed::Unavailable(why)) => Err(why.into()),
                 Err(ReadFailed::Changed) => {
@@ -234,8 +261,26 @@ impl Log for KafkaLog {
         if removed.is_empty() {
             return Ok(bounds.oldest());
         }
-        self.topics.delete_records(&topic_name::of(topic), &removed).await?;
+        self.topics
+            .delete_records(&self.topics.name_of(topic), &removed)
+            .await?;
         Ok(self.bounds(topic).await?.oldest())
+    }
+
+    async fn mirror_group(&self, group: &GroupId, position: &Position) -> Result<(), Unavailable> {
+        self.away.look(self.probe()).await?;
+        let (topics, group, position) = (self.topics.clone(), group.clone(), position.clone());
+        self.pool.run(move |_| topics.commit(&group, &position)).await?
+    }
+
+    async fn mirrored_group(&self, group: &GroupId, span: &Span) -> Result<Option<Position>, Unavailable> {
+        let (topics, group, span) = (self.topics.clone(), group.clone(), span.clone());
+        self.pool.run(move |_| topics.committed(&group, &span)).await?
+    }
+
+    async fn forget_group(&self, group: &GroupId) -> Result<(), Unavailable> {
+        let (topics, group) = (self.topics.clone(), group.clone());
+        self.pool.run(move |_| topics.forget(&group)).await?
     }
 
     async fn probe(&self) -> Result<(), Unavailable> {

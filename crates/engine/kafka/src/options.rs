@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::PlainJson;
+
 /// How Kafka is reached, and what new topics are like.
 #[derive(Clone, Default)]
 pub struct KafkaOptions {
@@ -10,6 +12,10 @@ pub struct KafkaOptions {
     /// Further properties of librdkafka, for instance `security.protocol`, `sasl.username`, `ssl.ca.location`. What the
     /// engine depends on (acknowledgements, isolation, time-outs) cannot be changed here.
     pub properties: Vec<(String, String)>,
+    /// What topics are called: a name with `{application}` in it; as in Drogue Cloud if `None`.
+    pub topics: Option<String>,
+    /// How records that are plain JSON become events; `None`: they are none.
+    pub plain: Option<PlainJson>,
     /// Partitions of new topics; the brokers' default if `None`.
     pub partitions: Option<u16>,
     /// Replicas of new topics; the brokers' default if `None`.
@@ -30,6 +36,8 @@ impl fmt::Debug for KafkaOptions {
         f.debug_struct("KafkaOptions")
             .field("bootstrap", &self.bootstrap)
             .field("properties", &names)
+            .field("topics", &self.topics)
+            .field("plain", &self.plain)
             .field("partitions", &self.partitions)
             .field("replicas", &self.replicas)
             .finish()

@@ -14,7 +14,7 @@ use crate::{
     bounds::Bounds,
     client::Consumer,
     native::{Fetched, Queue, TopicHandle},
-    record,
+    record::Reading,
 };
 
 /// What one thread reads with.
@@ -60,7 +60,7 @@ impl Reader {
     /// Reads from a position that [`Bounds::locate`] gave.
     pub(crate) fn read(
         &self,
-        name: &str,
+        reading: &Reading,
         bounds: &Bounds,
         from: Position,
         limit: ReadLimit,
@@ -73,12 +73,12 @@ impl Reader {
             });
         }
         let queue = Queue::new(&self.client);
-        let topic = TopicHandle::new(&self.client, name).map_err(failed)?;
+        let topic = TopicHandle::new(&self.client, &reading.name).map_err(failed)?;
         let started = parts
             .iter()
             .try_for_each(|part| topic.start(part.number.cast_signed(), Some(part.next), &queue))
             .map_err(failed);
-        let records = started.and_then(|()| collect(&queue, &mut parts, limit));
+        let records = started.and_then(|()| collect(&queue, reading, &mut parts, limit));
         for part in &parts {
             topic.stop(part.number.cast_signed());
         }
@@ -114,16 +114,21 @@ fn parts(bounds: &Bounds, from: &Position, limit: ReadLimit) -> Vec<Part> {
     parts
 }
 
-fn collect(queue: &Queue, parts: &mut [Part], limit: ReadLimit) -> Result<Vec<sockeye_log::Record>, ReadFailed> {
+fn collect(
+    queue: &Queue,
+    reading: &Reading,
+    parts: &mut [Part],
+    limit: ReadLimit,
+) -> Result<Vec<sockeye_log::Record>, ReadFailed> {
     let deadline = Instant::now() + limits::KAFKA_ANSWER;
     let mut records = Vec::new();
     let mut bytes = 0;
     let mut problem = None;
     loop {
-        let reading = parts.iter().any(|part| part.state == State::Reading);
+        let is_reading = parts.iter().any(|part| part.state == State::Reading);
         let held_back = parts.iter().any(|part| part.state == State::HeldBack);
         // For what a transaction holds back, only a reader waits that would have nothing else to give.
-        if !reading && (!held_back || !records.is_empty()) {
+        if !is_reading && (!held_back || !records.is_empty()) {
             return Ok(records);
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -139,7 +144,7 @@ fn collect(queue: &Queue, parts: &mut [Part], limit: ReadLimit) -> Result<Vec<so
                 if part.state == State::Done {
                     continue;
                 }
-                let record = record::read(&message);
+                let record = reading.read(&message);
                 let size = record.size();
                 if !records.is_empty() && (records.len() >= limit.records || bytes + size > limit.bytes) {
                     return Ok(records);

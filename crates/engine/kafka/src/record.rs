@@ -2,13 +2,20 @@
 //!
 //! Kafka's headers may repeat and may be null; both survive.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use bytestring::ByteString;
 use jiff::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders};
 use sockeye_event::HeadersBuilder;
 use sockeye_log::{NewRecord, Record};
 
-use crate::native::Message;
+use crate::{
+    PlainJson,
+    native::Message,
+    plain::{Plain, is_cloud_event},
+};
 
 // ----------------------------------------------------------------------------------------------
 
@@ -34,16 +41,46 @@ pub(crate) fn headers(record: &NewRecord) -> OwnedHeaders {
         })
 }
 
-/// A message that was read.
-pub(crate) fn read(message: &Message<'_>) -> Record {
-    let mut headers = HeadersBuilder::new();
-    message.each_header(|name, value| headers.push(name, value));
-    Record {
-        partition: message.partition().unsigned_abs(),
-        offset: message.offset().unsigned_abs(),
-        // A foreign producer may have set any time, or none.
-        time: Timestamp::from_millisecond(message.time()).unwrap_or(Timestamp::UNIX_EPOCH),
-        headers: headers.build(),
-        payload: message.payload().map(Bytes::copy_from_slice),
+/// How messages of a topic are read.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    /// What the topic is called in Kafka.
+    pub(crate) name: String,
+    pub(crate) application: ByteString,
+    /// How plain JSON becomes events; without it, nobody can read such records.
+    pub(crate) plain: Option<Arc<PlainJson>>,
+}
+
+impl Reading {
+    /// A message that was read.
+    pub(crate) fn read(&self, message: &Message<'_>) -> Record {
+        let mut headers = HeadersBuilder::new();
+        message.each_header(|name, value| headers.push(name, value));
+        let mut record = Record {
+            partition: message.partition().unsigned_abs(),
+            offset: message.offset().unsigned_abs(),
+            // A foreign producer may have set any time, or none.
+            time: Timestamp::from_millisecond(message.time()).unwrap_or(Timestamp::UNIX_EPOCH),
+            headers: headers.build(),
+            payload: message.payload().map(Bytes::copy_from_slice),
+        };
+        if let Some(mapping) = &self.plain
+            && let Some(payload) = &record.payload
+            && !is_cloud_event(&record.headers)
+        {
+            let plain = Plain {
+                application: &self.application,
+                topic: &self.name,
+                partition: record.partition,
+                offset: record.offset,
+                time: record.time,
+                key: message.key(),
+                payload,
+            };
+            if let Some(headers) = mapping.headers(&plain) {
+                record.headers = headers;
+            }
+        }
+        record
     }
 }

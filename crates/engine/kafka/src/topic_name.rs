@@ -1,19 +1,106 @@
-//! What the topics of an application are called in Kafka: that of its events as in Drogue Cloud (compat/drogue.md 2.6), that of
-//! its dead letters by the same rule with other beginnings.
+//! What the topics and groups of an application are called in Kafka: as in Drogue Cloud (compat/drogue.md 2.6 and 1.8), or by a
+//! pattern of the operator, such as `{application}.device-data` for topics of dojot (compat/dojot.md 12). Topics of dead letters
+//! follow the same rule with other beginnings.
 
 use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
-use sockeye_log::{Content, Topic};
+use sockeye_log::{Content, GroupId, Topic};
+
+use crate::OptionsError;
+
+/// How names are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    /// What is before and behind the application, unless the rule is Drogue Cloud's.
+    pattern: Option<(String, String)>,
+}
+
+/// Stands for the application in a pattern.
+const APPLICATION: &str = "{application}";
+/// Longest pattern: with an application and the beginning of dead letters in it, a name has at most the 249 characters of Kafka.
+const PATTERN: usize = 160;
 
 /// Longest name, in characters, and the length from which a plain application is not used as it is.
 const LONGEST: usize = 63;
 
 // ----------------------------------------------------------------------------------------------
 
+/// Whether topics can be called by this pattern: a name with `{application}` in it once.
+pub fn is_pattern(text: &str) -> bool {
+    Names::new(Some(text)).is_ok()
+}
+
+impl Names {
+    /// Names by a pattern, or those of Drogue Cloud.
+    pub(crate) fn new(pattern: Option<&str>) -> Result<Self, OptionsError> {
+        let Some(pattern) = pattern else {
+            return Ok(Self::default());
+        };
+        let legal = |part: &str| {
+            part.chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        };
+        match pattern.split_once(APPLICATION) {
+            Some((before, behind)) if legal(before) && legal(behind) && pattern.len() <= PATTERN => Ok(Self {
+                pattern: Some((before.to_owned(), behind.to_owned())),
+            }),
+            _ => Err(OptionsError(format!(
+                "the pattern of topics must have `{APPLICATION}` in it once, and at most {PATTERN} letters, digits, dots, dashes and \
+                 underscores"
+            ))),
+        }
+    }
+
+    /// The name of a topic.
+    pub(crate) fn of(&self, topic: &Topic) -> String {
+        let Some((before, behind)) = &self.pattern else {
+            return of(topic);
+        };
+        let application: &str = topic.application();
+        let application = if is_plain(application) && application.len() <= LONGEST {
+            application.to_owned()
+        } else {
+            // Without the beginning, which is the pattern's.
+            let hashed = of(&Topic::events_of(application.to_owned()));
+            hashed.trim_start_matches("evt-").to_owned()
+        };
+        let beginning = match topic.content() {
+            Content::Events => "",
+            Content::DeadLetters => "dead-letters.",
+        };
+        format!("{beginning}{before}{application}{behind}")
+    }
+
+    /// The name of a group: `<application>.<group_id>`, and behind it `~` and a hash if it has a selection. With a pattern, the name
+    /// of the topic instead of the application, so that installations that share a Kafka are apart. A `%` or `~` of the `group_id`
+    /// is percent-encoded: no two groups meet.
+    pub(crate) fn group(&self, group: &GroupId) -> String {
+        let mut name = match self.pattern {
+            None => group.application.clone(),
+            Some(_) => self.of(&Topic::events_of(group.application.clone())),
+        };
+        name.push('.');
+        for character in group.group.chars() {
+            match character {
+                '%' => name.push_str("%25"),
+                '~' => name.push_str("%7E"),
+                character => name.push(character),
+            }
+        }
+        if !group.selection.is_empty() {
+            name.push('~');
+            for byte in &Md5::digest(&group.selection)[..8] {
+                write!(name, "{byte:02x}").expect("a string takes it");
+            }
+        }
+        name
+    }
+}
+
 /// `events-<application>` where that is a short plain name; else `evt-<md5>-<application>`, made plain and short. Dead letters
 /// have `dead-letters-` and `dlt-` instead.
-pub(crate) fn of(topic: &Topic) -> String {
+fn of(topic: &Topic) -> String {
     let application: &str = topic.application();
     let (plain, hashed) = match topic.content() {
         Content::Events => ("events-", "evt-"),
@@ -91,5 +178,52 @@ mod tests {
             &format!("dlt-{}-{}", "6eb6a030bcce166534b95bc2ab45d9cf", "a".repeat(26)),
         );
         assert_eq!(of(&Topic::events_of("dead-letters-foo")), "events-dead-letters-foo");
+    }
+
+    #[test]
+    fn names_by_a_pattern() {
+        let names = Names::new(Some("{application}.device-data")).unwrap();
+        assert_eq!(names.of(&Topic::events_of("admin")), "admin.device-data");
+        assert_eq!(
+            names.of(&Topic::dead_letters_of("admin")),
+            "dead-letters.admin.device-data"
+        );
+        let strange = names.of(&Topic::events_of("FOO"));
+        assert_eq!(strange, "901890a8e9c8cf6d5a1a542b229febff-foo.device-data");
+        let longest = Names::new(Some(&format!(
+            "{}{APPLICATION}",
+            "x".repeat(PATTERN - APPLICATION.len())
+        )))
+        .unwrap();
+        assert!(longest.of(&Topic::dead_letters_of("a".repeat(63))).len() <= 249);
+        for wrong in [
+            "",
+            "events",
+            "a b{application}",
+            "{application}{application}",
+            &"x".repeat(200),
+        ] {
+            let error = Names::new(Some(wrong)).unwrap_err().to_string();
+            assert!(error.contains(APPLICATION), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_of_groups() {
+        let check = |names: &Names, group: &str, selection: &str, expected: &str| {
+            let group = GroupId {
+                application: "app".to_owned(),
+                group: group.to_owned(),
+                selection: selection.to_owned(),
+            };
+            assert_eq!(names.group(&group), expected);
+        };
+        let drogue = Names::default();
+        check(&drogue, "workers", "", "app.workers");
+        check(&drogue, "a.b/c ä", "", "app.a.b/c ä");
+        check(&drogue, "workers", "channel=c", "app.workers~ac686ff1bda48476");
+        // No `group_id` is another with a selection.
+        check(&drogue, "workers~100%", "", "app.workers%7E100%25");
+        check(&Names::new(Some("test-{application}")).unwrap(), "g", "", "test-app.g");
     }
 }

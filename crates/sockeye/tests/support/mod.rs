@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod engines;
+
 use std::{
     io::{BufRead as _, BufReader, Lines},
     path::{Path, PathBuf},
@@ -68,6 +70,7 @@ impl Server {
             "--data",
         ]);
         command.arg(data).stdout(Stdio::piped());
+        engines::choose(data, &mut command);
         change(&mut command);
         let mut child = command.spawn().expect("the binary starts");
         let mut output = BufReader::new(child.stdout.take().expect("it is piped")).lines();

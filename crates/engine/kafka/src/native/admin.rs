@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "calls librdkafka; pointers do not leave this file")]
 
 use std::{
-    ffi::{CString, c_int},
+    ffi::{CStr, CString, c_int},
     ptr,
     sync::Arc,
     time::Duration,
@@ -10,14 +10,20 @@ use std::{
 
 use rdkafka::{
     bindings::{self as rd, rd_kafka_admin_op_t as Op, rd_kafka_resp_err_t as Code},
+    consumer::Consumer as _,
     types::RDKafkaErrorCode,
 };
 
-use crate::client::Admin;
+use crate::client::{Admin, Consumer};
 
 /// Asks through a client's connections.
 #[derive(Clone)]
-pub(crate) struct AdminHandle(pub(crate) Arc<Admin>);
+pub(crate) enum AdminHandle {
+    /// For topics.
+    Topics(Arc<Admin>),
+    /// For groups: see [`crate::client::groups`].
+    Groups(Arc<Consumer>),
+}
 
 /// What Kafka says of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +56,13 @@ pub(crate) enum Isolation {
     Committed,
 }
 
+/// Most milliseconds that librdkafka lets a question take.
+const LONGEST: c_int = 3_600_000;
+
 /// An object of librdkafka, destroyed when dropped.
-struct Owned<T> {
-    object: *mut T,
-    destroy: unsafe extern "C" fn(*mut T),
+pub(super) struct Owned<T> {
+    pub(super) object: *mut T,
+    pub(super) destroy: unsafe extern "C" fn(*mut T),
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -109,17 +118,10 @@ impl AdminHandle {
         time: Duration,
     ) -> Result<Vec<Option<u64>>, RDKafkaErrorCode> {
         let name = c_string(name)?;
-        // SAFETY: a list of our own; the name is copied, and the entry that `add` gives is in the list.
-        let list = unsafe {
-            let list = rd::rd_kafka_topic_partition_list_new(partitions.len() as c_int);
-            for partition in partitions {
-                (*rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), *partition)).offset = which.as_number();
-            }
-            Owned {
-                object: list,
-                destroy: rd::rd_kafka_topic_partition_list_destroy,
-            }
-        };
+        let list = list(
+            &name,
+            partitions.iter().map(|partition| (*partition, which.as_number())),
+        );
         let level = match isolation {
             Isolation::Stored => rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
             Isolation::Committed => rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
@@ -221,15 +223,19 @@ impl AdminHandle {
     }
 
     /// Makes options and a queue for the answer, calls, and waits for the answer.
-    fn ask(
+    pub(super) fn ask(
         &self,
         operation: Op,
         time: Duration,
         adapt: impl FnOnce(*mut rd::rd_kafka_AdminOptions_t) -> Result<(), RDKafkaErrorCode>,
         call: impl FnOnce(*mut rd::rd_kafka_t, *mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
     ) -> Result<Owned<rd::rd_kafka_event_t>, RDKafkaErrorCode> {
-        let client = self.0.inner().native_ptr();
         let millis = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
+        let (client, most) = match self {
+            Self::Topics(admin) => (admin.inner().native_ptr(), millis),
+            // See `GroupClient`: it is given up here, and never by librdkafka.
+            Self::Groups(consumer) => (consumer.client().native_ptr(), LONGEST),
+        };
         // SAFETY: the client lives as long as `self`. Queue and options are ours; an answer that comes after the queue is
         // gone is dropped by librdkafka. A time that is out of range is refused without touching the (absent) text buffer.
         unsafe {
@@ -244,7 +250,7 @@ impl AdminHandle {
             };
             checked(rd::rd_kafka_AdminOptions_set_request_timeout(
                 options.object,
-                millis,
+                most,
                 ptr::null_mut(),
                 0,
             ))?;
@@ -282,6 +288,24 @@ impl<T> Drop for Owned<T> {
     }
 }
 
+/// A list of partitions of one topic, each with an offset.
+pub(super) fn list(
+    topic: &CStr,
+    offsets: impl ExactSizeIterator<Item = (i32, i64)>,
+) -> Owned<rd::rd_kafka_topic_partition_list_t> {
+    // SAFETY: a list of our own; the name is copied, and the entry that `add` gives is in the list.
+    unsafe {
+        let list = rd::rd_kafka_topic_partition_list_new(offsets.len() as c_int);
+        for (partition, offset) in offsets {
+            (*rd::rd_kafka_topic_partition_list_add(list, topic.as_ptr(), partition)).offset = offset;
+        }
+        Owned {
+            object: list,
+            destroy: rd::rd_kafka_topic_partition_list_destroy,
+        }
+    }
+}
+
 /// SAFETY: the description is whole and lives during the call.
 unsafe fn topic_info(topic: *const rd::rd_kafka_TopicDescription_t) -> TopicInfo {
     // SAFETY: id and partitions live as long as the description.
@@ -309,7 +333,7 @@ unsafe fn topic_info(topic: *const rd::rd_kafka_TopicDescription_t) -> TopicInfo
 }
 
 /// SAFETY: `first` points to `count` elements that outlive the use of the slice, or `count` is 0.
-unsafe fn array<'a, T>(first: *mut *const T, count: usize) -> &'a [*const T] {
+pub(super) unsafe fn array<'a, T>(first: *mut *const T, count: usize) -> &'a [*const T] {
     if count == 0 || first.is_null() {
         return &[];
     }
@@ -317,7 +341,7 @@ unsafe fn array<'a, T>(first: *mut *const T, count: usize) -> &'a [*const T] {
     unsafe { std::slice::from_raw_parts(first, count) }
 }
 
-fn checked(code: Code) -> Result<(), RDKafkaErrorCode> {
+pub(super) fn checked(code: Code) -> Result<(), RDKafkaErrorCode> {
     if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
         Ok(())
     } else {
@@ -339,6 +363,6 @@ fn taken(error: *mut rd::rd_kafka_error_t) -> Result<(), RDKafkaErrorCode> {
     checked(code)
 }
 
-fn c_string(text: &str) -> Result<CString, RDKafkaErrorCode> {
+pub(super) fn c_string(text: &str) -> Result<CString, RDKafkaErrorCode> {
     CString::new(text).map_err(|_| RDKafkaErrorCode::InvalidArgument)
 }

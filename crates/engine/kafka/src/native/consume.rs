@@ -185,6 +185,12 @@ impl Message<'_> {
         unsafe { rd::rd_kafka_message_timestamp(self.message.as_ptr(), ptr::null_mut()) }
     }
 
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        let raw = self.raw();
+        // SAFETY: a key that is not null has that many bytes, as long as the message lives.
+        unsafe { bytes(raw.key, raw.key_len) }
+    }
+
     pub(crate) fn payload(&self) -> Option<&[u8]> {
         let raw = self.raw();
         // SAFETY: a payload that is not null has that many bytes, as long as the message lives.
