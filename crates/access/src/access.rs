@@ -244,7 +244,7 @@ impl Access {
     }
 }
 
-fn counts(user: User) -> Result<User, AuthenticateError> {
+pub(crate) fn counts(user: User) -> Result<User, AuthenticateError> {
     if user.disabled {
         return Err(AuthenticateError::UserDisabled);
     }

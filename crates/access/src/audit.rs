@@ -16,7 +16,7 @@ macro_rules! audit {
     };
 }
 
-/// A caller as a line shows it: `anonymous`, `eve key=drg_abcdef` or `eve token`.
+/// A caller as a line shows it: `anonymous`, `eve key=drg_abcdef`, `eve token`, or with `tenant=garden` behind it.
 pub struct Shown<'a>(pub &'a Caller);
 
 // ----------------------------------------------------------------------------------------------
@@ -25,6 +25,10 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Caller::Anonymous => f.write_str("anonymous"),
+            Caller::Tenant { tenant, user, .. } => match user {
+                Some(user) => write!(f, "{user} token tenant={tenant}"),
+                None => write!(f, "token tenant={tenant}"),
+            },
             Caller::User { name, proof, .. } => match proof {
                 Proof::Key { prefix, .. } => write!(f, "{name} key={prefix}"),
                 Proof::Token { .. } => write!(f, "{name} token"),

@@ -19,6 +19,16 @@ pub enum Caller {
         /// What was shown.
         proof: Proof,
     },
+    /// Whoever a provider says to be of a tenant (compat/dojot.md, decision 2): may read the application of this name, whoever its
+    /// members are, and do nothing else.
+    Tenant {
+        /// Name of the application.
+        tenant: String,
+        /// The user's name, if the provider's users are known here.
+        user: Option<String>,
+        /// Until when what was shown counts.
+        expires: Timestamp,
+    },
 }
 
 /// What proved who a user is, as far as rights depend on it.
@@ -103,6 +113,7 @@ impl Caller {
         };
         match self {
             Self::Anonymous => member(""),
+            Self::Tenant { tenant, .. } => permission == Permission::Read && *tenant == application.metadata.name,
             Self::User { admin: true, .. } => true,
             Self::User { name, .. } => {
                 *name == application.owner
@@ -138,10 +149,20 @@ impl Caller {
     pub fn expires(&self) -> Option<Timestamp> {
         match self {
             Self::Anonymous => None,
+            Self::Tenant { expires, .. } => Some(*expires),
             Self::User { proof, .. } => match proof {
                 Proof::Key { expires, .. } => *expires,
                 Proof::Token { expires, .. } => Some(*expires),
             },
+        }
+    }
+
+    /// Name of the user, where it is known.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::User { name, .. } => Some(name),
+            Self::Tenant { user, .. } => user.as_deref(),
         }
     }
 

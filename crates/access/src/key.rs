@@ -105,14 +105,18 @@ pub fn is_strong(text: &str) -> bool {
 
 /// What is stored of a key: SHA3-512, lower-case hex.
 pub fn hash(key: &str) -> String {
+    hex(&Sha3_512::digest(key))
+}
+
+/// Lower-case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
 
-    Sha3_512::digest(key)
-        .iter()
-        .fold(String::with_capacity(128), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes what is written");
-            hex
-        })
+    let text = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(text, |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes what is written");
+        hex
+    })
 }
 
 /// Whether `stored` is the hash of `key`, in constant time.

@@ -10,6 +10,8 @@
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
 //! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
 //! | `session.rs` | sessions of Octave: an admission for several sockets |
+//! | `ticket.rs` | tickets, and tokens of our own: who comes with one is who fetched it |
+//! | `tenant.rs` | [`TenantTokens`]: tokens that name a tenant |
 //! | `audit.rs` | lines of the audit log |
 //! | `login.rs` | [`DeviceLogin`]: how a device says who it is |
 //! | `device.rs` | [`Devices`]: whether it is that device, and whom it may publish as |
@@ -29,6 +31,8 @@ mod password;
 mod rights;
 mod secret;
 mod session;
+mod tenant;
+mod ticket;
 
 #[doc(hidden)]
 pub use tracing;
@@ -43,3 +47,5 @@ pub use password::{PasswordError, check_password};
 pub use rights::{Ended, Right};
 pub use secret::Secret;
 pub use session::{Admitted, SessionError};
+pub use tenant::TenantTokens;
+pub use ticket::{Holder, TicketRefused};

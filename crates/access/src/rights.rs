@@ -9,7 +9,7 @@ use sockeye_registry::{Application, Change, ReadError, Registry};
 use tokio::sync::broadcast::{self, error::RecvError};
 use uuid::Uuid;
 
-use crate::{Caller, Permission, Proof};
+use crate::{Caller, Permission};
 
 /// All rights that are held.
 pub(crate) struct Rights {
@@ -133,11 +133,12 @@ impl Rights {
                 }
             };
             add(Change::Application(held.application.clone()));
-            if let Caller::User { name, proof, .. } = &*held.caller() {
-                add(Change::User(name.clone()));
-                if let Proof::Key { prefix, .. } = proof {
-                    add(Change::Key(prefix.clone()));
-                }
+            let caller = held.caller();
+            if let Some(user) = caller.user() {
+                add(Change::User(user.to_owned()));
+            }
+            if let Some(prefix) = caller.key() {
+                add(Change::Key(prefix.to_owned()));
             }
         }
         for change in changes {
@@ -171,8 +172,7 @@ impl Rights {
                 }
             }
             Change::User(user) => {
-                let is_theirs = |caller: &Caller| matches!(caller, Caller::User { name, .. } if name == user);
-                let concerned = self.concerned(|_, caller| is_theirs(caller));
+                let concerned = self.concerned(|_, caller| caller.user() == Some(user));
                 if !concerned.is_empty() {
                     let counts = self.registry.user(user).await?.is_some_and(|user| !user.disabled);
                     for held in concerned {

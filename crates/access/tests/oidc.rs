@@ -172,7 +172,7 @@ async fn users_are_learned_and_stay_who_they_are() {
         let outcome = login(&access, &signer.sign(&claims)).await;
         outcome.map(|caller| match caller {
             Caller::User { name, .. } => name,
-            Caller::Anonymous => panic!("nobody"),
+            Caller::Anonymous | Caller::Tenant { .. } => panic!("nobody"),
         })
     };
     assert_eq!(login_as("1", "eve").await, Ok("eve".to_owned()));

@@ -97,7 +97,7 @@ impl OptionalFromRequestParts<Arc<Api>> for Login {
             }
         };
         Ok(match &caller {
-            Caller::Anonymous => None,
+            Caller::Anonymous | Caller::Tenant { .. } => None,
             Caller::User { name, admin, .. } => Some(Self {
                 name: name.clone(),
                 admin: *admin && caller.is_unlimited(),

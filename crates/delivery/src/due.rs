@@ -66,13 +66,10 @@ impl Due {
         loop {
             let entry = &self.segment.entries[self.unseen.next()?];
             self.reached.position.advance(entry.partition, entry.offset + 1);
-            if wish.selection.wants(&entry.event) {
-                return Some(text_frame(
-                    &*wish.encoder,
-                    &entry.event,
-                    entry.place(),
-                    &self.reached.position,
-                ));
+            if wish.selection.wants(&entry.event)
+                && let Some(frame) = text_frame(&*wish.encoder, &entry.event, entry.place(), &self.reached.position)
+            {
+                return Some(frame);
             }
         }
     }
@@ -112,7 +109,9 @@ impl Due {
             for (partition, next) in wanted.start.iter().flat_map(|start| start.offsets()) {
                 behind.advance(*partition, *next);
             }
-            return Some(text_frame(&*wanted.wish.encoder, &entry.event, entry.place(), &behind));
+            if let Some(frame) = text_frame(&*wanted.wish.encoder, &entry.event, entry.place(), &behind) {
+                return Some(frame);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use sockeye_filter as filter;
 
+use crate::document::Document;
 use crate::seen::{Seen, with_scratch};
 use crate::subscription::{Field, Selection};
 
@@ -17,7 +18,8 @@ pub(crate) struct Index<T> {
     by: [HashMap<ByteString, Few<T>>; Field::ALL.len()],
     /// Those that have a filter only, by a number that is never used twice.
     filtered: HashMap<u64, T>,
-    filters: filter::Index<u64>,
+    /// By what they are about.
+    filters: Vec<(Option<Document>, filter::Index<u64>)>,
     next: u64,
     /// Those that want every event.
     others: Vec<T>,
@@ -38,7 +40,13 @@ impl<T> Index<T> {
             match &selection.filter {
                 None => self.others.push(thing),
                 Some(filter) => {
-                    self.filters.insert(self.next, Arc::clone(filter));
+                    let about = selection.document;
+                    let at = self.filters.iter().position(|(other, _)| *other == about);
+                    let at = at.unwrap_or_else(|| {
+                        self.filters.push((about, filter::Index::default()));
+                        self.filters.len() - 1
+                    });
+                    self.filters[at].1.insert(self.next, Arc::clone(filter));
                     self.filtered.insert(self.next, thing);
                     self.next += 1;
                 }
@@ -64,8 +72,10 @@ impl<T> Index<T> {
                 self.others.retain(|other| !is(other));
             } else {
                 for (number, _) in self.filtered.extract_if(|_, other| is(other)) {
-                    self.filters.remove(number);
+                    // The others do not know the number.
+                    self.filters.iter_mut().for_each(|(_, filters)| filters.remove(number));
                 }
+                self.filters.retain(|(_, filters)| !filters.is_empty());
             }
             return;
         };
@@ -88,8 +98,15 @@ impl<T> Index<T> {
         let indexed = Field::ALL.into_iter().zip(&self.by).filter(|(_, by)| !by.is_empty());
         let found = indexed.filter_map(|(field, by)| by.get(field.of(seen.event)?));
         let mut passed = Vec::new();
-        if !self.filters.is_empty() {
-            with_scratch(|scratch| self.filters.each_passed(seen, scratch, |number| passed.push(number)));
+        for (about, filters) in &self.filters {
+            let call = |number| passed.push(number);
+            match about {
+                None => with_scratch(|scratch| filters.each_passed(seen, scratch, call)),
+                Some(document) => {
+                    let text = seen.document(*document);
+                    with_scratch(|scratch| filters.each_passed(&*text, scratch, call));
+                }
+            }
         }
         let filtered = passed.into_iter().filter_map(|number| self.filtered.get(&number));
         found.flat_map(Few::as_slice).chain(filtered).chain(&self.others)
@@ -110,7 +127,7 @@ impl<T> Default for Index<T> {
         Self {
             by: Default::default(),
             filtered: HashMap::new(),
-            filters: filter::Index::default(),
+            filters: Vec::new(),
             next: 0,
             others: Vec::new(),
         }
@@ -154,6 +171,14 @@ mod tests {
             filter: Some(Arc::new(filter::Filter::parse(text, filter::Shape::Event).unwrap())),
             ..selection(device, None)
         };
+        let named = Document::new("named", |event, out| {
+            out.extend_from_slice(format!(r#"{{"name":"{}"}}"#, event.device().unwrap()).as_bytes());
+        });
+        let about = |text: &str| Selection {
+            ty: Some("t".into()),
+            document: Some(named),
+            ..filtered(text, None)
+        };
         let all = [
             (selection(None, None), 0),
             (selection(Some("d"), None), 1),
@@ -163,19 +188,21 @@ mod tests {
             (selection(Some("e"), None), 5),
             (filtered("ce.subject=is:c,x", None), 6),
             (filtered("ce.subject=is:x", Some("d")), 7),
+            (about("name=is:d"), 8),
+            (about("name=is:e"), 9),
         ];
         let mut index = Index::default();
         for (selection, thing) in &all {
             index.insert(selection, *thing);
         }
-        assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4, 6, 7]);
-        assert_eq!(found(&index, "e", "x"), [0, 5, 6]);
+        assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4, 6, 7, 8]);
+        assert_eq!(found(&index, "e", "x"), [0, 5, 6, 9]);
         assert_eq!(found(&index, "x", "y"), [0]);
         index.remove(&all[1].0, |thing| *thing == 1);
         index.remove(&all[5].0, |thing| *thing == 4);
         index.remove(&all[6].0, |thing| *thing == 5);
-        assert_eq!(found(&index, "d", "c"), [0, 2, 3, 4, 6, 7]);
-        assert_eq!(found(&index, "e", "x"), [0, 5, 6]);
+        assert_eq!(found(&index, "d", "c"), [0, 2, 3, 4, 6, 7, 8]);
+        assert_eq!(found(&index, "e", "x"), [0, 5, 6, 9]);
         for (selection, thing) in &all {
             index.remove(selection, |other| other == thing);
         }

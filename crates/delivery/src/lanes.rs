@@ -83,7 +83,8 @@ struct MadeFrame<'a> {
     /// Name of the encoder.
     form: &'a str,
     deflate: bool,
-    frame: Bytes,
+    /// `None`: the event is not shown.
+    frame: Option<Bytes>,
     /// Whether a lane holds it as it is.
     is_held: bool,
 }
@@ -260,8 +261,10 @@ impl Lanes {
                     own.push((want, lane, *once));
                     continue;
                 }
-                let frame = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
-                growing.entry(want.lane).or_default().join(entry, &frame.frame);
+                let made = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
+                if let Some(frame) = &made.frame {
+                    growing.entry(want.lane).or_default().join(entry, frame);
+                }
             }
             // In the order of the subscriptions of a connection.
             own.sort_unstable_by_key(|(want, ..)| (want.lane, want.serial));
@@ -270,8 +273,11 @@ impl Lanes {
                 if last.replace(want.lane) == Some(want.lane) && once {
                     continue;
                 }
-                let frame = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
-                growing.entry(want.lane).or_default().keep(entry, want.serial, frame);
+                let made = frame_of(&mut made, &want.wish, lane.deflate, entry, &behind);
+                if let Some(frame) = &made.frame {
+                    let growing = growing.entry(want.lane).or_default();
+                    growing.keep(entry, want.serial, frame, &mut made.is_held);
+                }
             }
         }
         let mut by_core: HashMap<usize, Vec<Arc<Frames>>> = HashMap::new();
@@ -311,12 +317,12 @@ impl Growing {
     }
 
     /// One more frame of a lane that one connection has to itself: others may hold the same.
-    fn keep(&mut self, entry: &Entry, serial: u32, made: &mut MadeFrame<'_>) {
+    fn keep(&mut self, entry: &Entry, serial: u32, frame: &Bytes, is_held: &mut bool) {
         self.weight += size_of::<Bytes>() + size_of::<FrameEnd>();
-        if !std::mem::replace(&mut made.is_held, true) {
-            self.weight += made.frame.len();
+        if !std::mem::replace(is_held, true) {
+            self.weight += frame.len();
         }
-        self.apart.push(made.frame.clone());
+        self.apart.push(frame.clone());
         self.ends.push(FrameEnd {
             end: 0,
             partition: entry.partition,
@@ -345,7 +351,7 @@ fn frame_of<'a, 'w>(
         made.push(MadeFrame {
             form,
             deflate,
-            frame: if deflate { deflated(plain) } else { plain },
+            frame: if deflate { plain.map(deflated) } else { plain },
             is_held: false,
         });
         made.len() - 1

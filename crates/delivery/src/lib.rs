@@ -6,7 +6,7 @@
 //! | `subscription.rs` | [`Subscription`]: what a client wants to see of a log |
 //! | `session.rs` | [`Session`], [`Encoder`]: what a dialect adds |
 //! | `topic.rs` | one topic that is read: once for all, shown to its lanes |
-//! | `seen.rs` | an event as filters see it |
+//! | `seen.rs`, `document.rs` | an event as filters see it: itself, or what a dialect makes of it |
 //! | `segment.rs` | its batches, decoded once |
 //! | `budget.rs`, `tail.rs`, `past.rs` | segments in memory, within one budget: the newest, and what was read again |
 //! | `lanes.rs`, `index.rs`, `frames.rs` | filtered once, encoded once |
@@ -22,6 +22,7 @@
 //! | `catch_up.rs` | its past, read once for all who are near each other there |
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
 //! | `link.rs`, `transport.rs` | [`Link`]: what is under a connection; [`Transport`]: the raw socket, plain or TLS |
+//! | `first_line.rs` | queries that are not encoded |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
 //! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
@@ -43,10 +44,12 @@ mod budget;
 mod catch_up;
 mod connection;
 mod delivery;
+mod document;
 mod due;
 mod end;
 mod feed;
 mod feeds;
+mod first_line;
 mod frames;
 mod groups;
 mod index;
@@ -77,6 +80,7 @@ mod wishes;
 pub use acknowledged::Acknowledged;
 pub use budget::MemoryLimits;
 pub use delivery::{Begin, Delivery};
+pub use document::Document;
 pub use end::{Cause, End};
 pub use groups::{EnterError, GroupView, Joining, MemberEntry, Seat};
 pub use link::{Link, Opaque};

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 
+use bytes::{Bytes, BytesMut};
 use sockeye_event::content_type::{WireForm, wire_form};
 use sockeye_event::{Event, Value, json, time};
 use sockeye_filter::{Filter, Scratch, View};
 
+use crate::document::Document;
+
 /// An event, and whether its payload is JSON once a filter has asked: the fields of any other payload are not there.
 pub(crate) struct Seen<'a> {
     pub(crate) event: &'a Event,
-    document: OnceCell<&'a [u8]>,
+    payload: OnceCell<&'a [u8]>,
+    /// What dialects made of it for their filters.
+    documents: RefCell<Vec<(Document, Bytes)>>,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -19,12 +24,33 @@ impl<'a> Seen<'a> {
     pub(crate) fn new(event: &'a Event) -> Self {
         Self {
             event,
-            document: OnceCell::new(),
+            payload: OnceCell::new(),
+            documents: RefCell::default(),
         }
     }
 
-    pub(crate) fn passes(&self, filter: &Filter) -> bool {
-        with_scratch(|scratch| filter.passes(self, scratch))
+    /// Whether the event, or this document of it, passes.
+    pub(crate) fn passes(&self, filter: &Filter, document: Option<Document>) -> bool {
+        match document {
+            None => with_scratch(|scratch| filter.passes(self, scratch)),
+            Some(document) => {
+                let text = self.document(document);
+                with_scratch(|scratch| filter.passes(&*text, scratch))
+            }
+        }
+    }
+
+    /// A document of the event, made when it is asked for first.
+    pub(crate) fn document(&self, document: Document) -> Bytes {
+        let mut made = self.documents.borrow_mut();
+        if let Some((_, text)) = made.iter().find(|(known, _)| *known == document) {
+            return text.clone();
+        }
+        let mut text = BytesMut::new();
+        document.make(self.event, &mut text);
+        let text = text.freeze();
+        made.push((document, text.clone()));
+        text
     }
 }
 
@@ -38,7 +64,7 @@ pub(crate) fn with_scratch<R>(run: impl FnOnce(&mut Scratch) -> R) -> R {
 
 impl View for Seen<'_> {
     fn document(&self) -> &[u8] {
-        self.document.get_or_init(|| match &self.event.data {
+        self.payload.get_or_init(|| match &self.event.data {
             Some(payload) if is_json(self.event) && json::is_json(payload) => payload,
             _ => &[],
         })
@@ -99,7 +125,7 @@ mod tests {
 
     fn check(event: &Event, text: &str, passes: bool) {
         let filter = Filter::parse(text, Shape::Event).unwrap();
-        assert_eq!(Seen::new(event).passes(&filter), passes, "{text}");
+        assert_eq!(Seen::new(event).passes(&filter, None), passes, "{text}");
     }
 
     #[test]
@@ -138,5 +164,25 @@ mod tests {
             check(&event, "a=has:true", false);
             check(&event, "a=has:false;ce.device=is:d", true);
         }
+    }
+
+    #[test]
+    fn a_document_is_made_once_for_all_filters_about_it() {
+        thread_local! {
+            static MADE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+        }
+        let document = Document::new("device", |event, out| {
+            MADE.set(MADE.get() + 1);
+            out.extend_from_slice(format!(r#"{{"d":"{}"}}"#, event.device().unwrap()).as_bytes());
+        });
+        let (event, of_document) = (event(), |text| Filter::parse(text, Shape::Document).unwrap());
+        let seen = Seen::new(&event);
+        for (text, passes) in [("d=is:d", true), ("d=is:e", false), ("celsius=has:true", false)] {
+            assert_eq!(seen.passes(&of_document(text), Some(document)), passes, "{text}");
+        }
+        assert!(seen.passes(&of_document("celsius=21.5"), None));
+        assert_eq!(MADE.get(), 1);
+        let nothing = Document::new("nothing", |_, _| {});
+        assert!(seen.passes(&of_document("d=has:false"), Some(nothing)));
     }
 }

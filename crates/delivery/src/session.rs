@@ -1,7 +1,6 @@
 //! What a dialect adds to a connection: how events look, and what the client's messages mean.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ pub trait Encoder: Send + Sync {
     /// Encoders of one name give the same bytes for an event of a topic.
     fn name(&self) -> &str;
 
-    /// Appends the event as the payload of one text frame. What is in the buffer stays.
+    /// Appends the event as the payload of one text frame, or nothing if it is not shown. What is in the buffer stays.
     ///
     /// `behind` is the position behind the event: a client that was given it, and what came before it, misses nothing and
     /// sees nothing twice when it reads on from there.
@@ -113,14 +112,17 @@ pub struct Closing {
 
 // ----------------------------------------------------------------------------------------------
 
-/// The event as the frame that all who want the same bytes share.
-pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, place: Place, behind: &Position) -> Bytes {
-    let Ok(frame) = frame::message_with(Opcode::Text, |payload| {
+/// The event as the frame that all who want the same bytes share; `None` if it is not shown.
+pub(crate) fn text_frame(encoder: &dyn Encoder, event: &Event, place: Place, behind: &Position) -> Option<Bytes> {
+    frame::message_with(Opcode::Text, |payload| {
+        let before = payload.len();
         encoder.encode_at(event, place, behind, payload);
-        Ok::<_, Infallible>(())
-    });
-    frame
+        if payload.len() > before { Ok(()) } else { Err(NotShown) }
+    })
+    .ok()
 }
+
+struct NotShown;
 
 impl Later {
     /// Work to be done for a message.

@@ -8,6 +8,7 @@ use sockeye_event::Event;
 use sockeye_filter::Filter;
 use sockeye_log::{GroupId, Position, Topic};
 
+use crate::document::Document;
 use crate::seen::Seen;
 
 /// One subscription of a connection.
@@ -43,6 +44,8 @@ pub struct Selection {
     pub ty: Option<ByteString>,
     /// Only events that pass this (compat/drogue.md, decision 9). One that demands nothing is left out.
     pub filter: Option<Arc<Filter>>,
+    /// What the filter is about, if that is not the event itself.
+    pub document: Option<Document>,
 }
 
 /// A field by which lanes are looked for.
@@ -76,7 +79,10 @@ impl Selection {
         is(&self.channel, Field::Channel)
             && is(&self.device, Field::Device)
             && is(&self.ty, Field::Type)
-            && self.filter.as_ref().is_none_or(|filter| seen.passes(filter))
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| seen.passes(filter, self.document))
     }
 
     /// The selection as a part of a group's identity (DESIGN.md, words); empty for all events.
@@ -87,6 +93,7 @@ impl Selection {
             ("device", self.device.as_deref()),
             ("type", self.ty.as_deref()),
             ("where", filter.as_deref()),
+            ("document", self.document.as_ref().map(Document::name)),
         ];
         GroupId::selection_of(parts.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
@@ -95,7 +102,13 @@ impl Selection {
     pub(crate) fn equality(&self) -> Option<(Field, &ByteString)> {
         let device = self.device.as_ref().map(|value| (Field::Device, value));
         let channel = || self.channel.as_ref().map(|value| (Field::Channel, value));
-        let ty = || self.ty.as_ref().map(|value| (Field::Type, value));
+        // Most events are of one type: a filter rules out more.
+        let ty = || {
+            self.ty
+                .as_ref()
+                .filter(|_| self.filter.is_none())
+                .map(|value| (Field::Type, value))
+        };
         device.or_else(channel).or_else(ty)
     }
 }
@@ -146,6 +159,7 @@ mod tests {
             device: Some("d".into()),
             ty: Some(TYPE_EVENT.into()),
             filter: Some(Arc::new("t=eq:5".parse().unwrap())),
+            document: None,
         };
         let canonical = "channel=a/b%26c&device=d&type=io.drogue.event.v1&where=t=5;";
         assert_eq!(selection.canonical(), canonical);

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::acknowledged::Acknowledged;
+use crate::first_line::FirstLine;
 use crate::link::Link;
 
 /// A connection's bytes, from HTTP on.
@@ -19,6 +20,7 @@ pub struct Transport<S = TcpStream> {
     wire: Wire<S>,
     /// Came behind the head of the upgrade, and goes before what is read next.
     read: Bytes,
+    first_line: FirstLine,
     /// Free again when the connection has gone.
     _place: Arc<dyn Any + Send + Sync>,
 }
@@ -30,6 +32,9 @@ enum Wire<S> {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+/// Bytes that are read at once while the first line has not come.
+const FIRST_READ: usize = 1024;
 
 impl<S> Transport<S> {
     /// A connection without TLS. It holds the place until it is dropped.
@@ -46,6 +51,7 @@ impl<S> Transport<S> {
         Self {
             wire,
             read: Bytes::new(),
+            first_line: FirstLine::Start,
             _place: place,
         }
     }
@@ -80,9 +86,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
             }
             return Poll::Ready(Ok(()));
         }
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        if self.first_line == FirstLine::Over {
+            return self.wire.poll_read(cx, buf);
+        }
+        let mut part = [0; FIRST_READ];
+        let room = part.len().min(buf.remaining());
+        let mut part = ReadBuf::new(&mut part[..room]);
+        ready!(self.wire.poll_read(cx, &mut part))?;
+        match self.first_line.pass(part.filled()) {
+            None => buf.put_slice(part.filled()),
+            Some(mut changed) => {
+                let room = changed.len().min(buf.remaining());
+                buf.put_slice(&changed.split_to(room));
+                self.read = changed.freeze();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -162,6 +189,24 @@ mod tests {
         transport.read_exact(&mut bytes[2..]).await.unwrap();
         assert_eq!(&bytes, b"abcdef");
         assert_eq!(Arc::strong_count(&held), 1, "its buffer is free");
+    }
+
+    #[tokio::test]
+    async fn a_query_that_is_not_encoded_is_read_as_if_it_were() {
+        let (near, mut far) = duplex(10_000);
+        let mut transport = Transport::plain(near, Arc::new(()));
+        let quotes = "\"".repeat(2 * FIRST_READ);
+        let sent = format!("GET /?{quotes} HTTP/1.1\r\n\r\n\"");
+        far.write_all(sent.as_bytes()).await.unwrap();
+        drop(far);
+        let mut read = Vec::new();
+        // Into as little room as there can be.
+        let mut byte = [0; 1];
+        while transport.read(&mut byte).await.unwrap() > 0 {
+            read.push(byte[0]);
+        }
+        let expected = format!("GET /?{} HTTP/1.1\r\n\r\n\"", "%22".repeat(2 * FIRST_READ));
+        assert_eq!(String::from_utf8(read).unwrap(), expected);
     }
 
     /// Regression: nothing that was read kept the 8 KiB into which HTTP reads, for each idle socket.

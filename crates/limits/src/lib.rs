@@ -411,6 +411,19 @@ pub const JWKS_PROBE: Duration = Duration::from_secs(5);
 pub const JWKS_DOCUMENT: usize = 256 * KIB;
 /// Most keys of a provider: it has two or three, and each is tried for a token that names none.
 pub const JWKS_KEYS: usize = 64;
+/// How long a token counts that was given for an access key (compat/dojot.md, decision 2): time to fetch tickets; who needs more
+/// shows the key again.
+pub const OWN_TOKEN_LIFE: Duration = Duration::from_mins(10);
+/// Longest body of a login with a user name and an access key, in bytes.
+pub const LOGIN_BODY: usize = 4 * KIB;
+/// How long a ticket can be used by default (compat/dojot.md 2): a client connects with it at once.
+pub const TICKET_LIFE: Duration = Duration::from_mins(1);
+/// Longest time that may be configured for it.
+pub const TICKET_LIFE_CONFIGURED: Duration = Duration::from_hours(1);
+/// How long a connection with a ticket lives by default (compat/dojot.md 3.5).
+pub const TICKET_CONNECTION_LIFE: Duration = Duration::from_hours(2);
+/// Largest file with keys of tokens, by their issuers: 10,000 users of dojot.
+pub const TENANT_SECRETS_FILE: u64 = MIB as u64;
 /// Threads that verify slow password hashes: one core of a small machine stays free.
 pub const HASH_THREADS: usize = 1;
 /// Verifications that wait for these threads; a full queue answers 503.

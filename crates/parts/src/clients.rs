@@ -1,4 +1,4 @@
-//! Clients that people have: Node.js with its own WebSocket, a browser, Python with a Kafka client.
+//! Clients that people have: Node.js with its own WebSocket, a browser, Python with `websockets` or with a Kafka client.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,6 +10,7 @@ const NODE: &str = "22.23.3";
 const CHROMIUM: &str = "debian";
 /// Whatever Debian has.
 const PYTHON_KAFKA: &str = "debian";
+const PYTHON: &str = "debian";
 
 // ----------------------------------------------------------------------------------------------
 
@@ -30,4 +31,9 @@ pub fn python_with_kafka() -> anyhow::Result<Option<Command>> {
         command.env("PYTHONPATH", folder.join("usr/lib/python3/dist-packages"));
         command
     }))
+}
+
+/// The program `python3`, which knows `websockets`; `Ok(None)` where it cannot be had.
+pub fn python() -> anyhow::Result<Option<PathBuf>> {
+    Ok(part::folder("python", PYTHON)?.map(|folder| folder.join("python3")))
 }

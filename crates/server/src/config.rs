@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sockeye_access::oidc::Shape;
+use sockeye_dialect_dojot::TicketErrors;
 use sockeye_engine_kafka::PlainJson;
 use sockeye_engine_postgres::PostgresOptions;
 use sockeye_log::Retention;
@@ -32,6 +33,8 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// Whose tokens are accepted.
     pub oidc: OidcConfig,
+    /// Clients of dojot's Kafka WS.
+    pub dojot: DojotConfig,
     /// Where `/metrics` is served.
     pub metrics_bind: Option<SocketAddr>,
     /// Whether TLS is spoken there too.
@@ -112,6 +115,23 @@ pub struct OidcConfig {
     pub ca: Option<PathBuf>,
     /// How long a socket lives on after its token has expired.
     pub token_grace: Duration,
+}
+
+/// What clients of dojot's Kafka WS may do, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DojotConfig {
+    /// The claim that names the tenant.
+    pub tenant_claim: String,
+    /// JSON file with keys of HS256, by `iss`.
+    pub secrets: Option<PathBuf>,
+    /// How long a ticket can be used.
+    pub ticket_life: Duration,
+    /// How a client is told that its ticket does not count.
+    pub ticket_errors: TicketErrors,
+    /// How long a connection lives.
+    pub connection_life: Option<Duration>,
+    /// Whether it lives until its token expires, if that is later.
+    pub token_expiry: bool,
 }
 
 /// What is logged, and how.
@@ -201,6 +221,14 @@ impl Default for Config {
             tls: TlsConfig::default(),
             proxy: ProxyConfig::default(),
             oidc: OidcConfig::default(),
+            dojot: DojotConfig {
+                tenant_claim: String::new(),
+                secrets: None,
+                ticket_life: Duration::ZERO,
+                ticket_errors: TicketErrors::Close,
+                connection_life: None,
+                token_expiry: false,
+            },
             metrics_bind: None,
             metrics_tls: false,
             connections: 0,
@@ -258,6 +286,8 @@ mod tests {
         assert_eq!(config.connections, limits::CONNECTIONS);
         assert_eq!(config.drain, limits::DRAIN_TIME);
         assert_eq!(config.groups_expire, Some(limits::GROUP_EXPIRY));
+        assert_eq!(config.dojot.ticket_life, limits::TICKET_LIFE);
+        assert_eq!(config.dojot.connection_life, Some(limits::TICKET_CONNECTION_LIFE));
         assert!(config.http_bind.ip().is_loopback(), "deny by default");
     }
 

@@ -9,6 +9,7 @@ use sockeye_engine_sqlite::OpenError;
 use sockeye_log::TopicError;
 use sockeye_registry::{KeyError, Unavailable, WriteError};
 
+use crate::tenants::TenantsError;
 use crate::{OidcError, TlsErrors};
 
 /// Why a server does not start.
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The providers of tokens cannot be used.
     #[error("{0}")]
     Oidc(OidcError),
+    /// The keys of tokens that name a tenant cannot be read.
+    #[error("{0}")]
+    Tenants(TenantsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}; give another address with --{flag}", why(reason))]
     Bind {
@@ -82,6 +86,12 @@ impl From<sockeye_engine_postgres::OpenError> for StartError {
 impl From<TlsErrors> for StartError {
     fn from(errors: TlsErrors) -> Self {
         Self::Tls(errors)
+    }
+}
+
+impl From<TenantsError> for StartError {
+    fn from(error: TenantsError) -> Self {
+        Self::Tenants(error)
     }
 }
 

@@ -18,7 +18,7 @@
 //! | `connection.rs` | one connection |
 //! | `tls.rs`, `tls/`, `handshake.rs` | certificates; how a connection becomes one of TLS |
 //! | `proxy.rs`, `proxy/` | who stands between a client and the server, and is believed |
-//! | `oidc.rs` | the providers of tokens |
+//! | `oidc.rs`, `tenants.rs` | the providers of tokens; tokens that name a tenant |
 //! | `request.rs`, `not_found.rs` | what every request gets; requests that are nobody's |
 //! | `health.rs`, `metrics.rs`, `logs.rs` | what operators look at |
 //! | `shutdown.rs` | signals |
@@ -53,11 +53,13 @@ mod settings;
 mod shutdown;
 mod sources;
 mod template;
+mod tenants;
 mod tls;
 mod value;
 
 pub use config::{
-    Config, ConfigErrors, KafkaConfig, LogConfig, LogFormat, OidcConfig, ProxyConfig, ProxySpeaks, TlsConfig,
+    Config, ConfigErrors, DojotConfig, KafkaConfig, LogConfig, LogFormat, OidcConfig, ProxyConfig, ProxySpeaks,
+    TlsConfig,
 };
 pub use engines::DATA_FILE;
 pub use error::StartError;
@@ -69,4 +71,5 @@ pub use server::{Server, Stopped};
 pub use shutdown::{Signal, Signals};
 pub use sources::Sources;
 pub use template::template;
+pub use tenants::TenantsError;
 pub use tls::TlsErrors;

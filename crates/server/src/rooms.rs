@@ -7,9 +7,10 @@ use axum::Router;
 use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
-use sockeye_access::{Access, Devices, Oidc};
+use sockeye_access::{Access, Devices, Oidc, TenantTokens};
 use sockeye_api::Api;
 use sockeye_delivery::Delivery;
+use sockeye_dialect_dojot::{Dojot, Lifetime, Settings};
 use sockeye_dialect_drogue::Drogue;
 use sockeye_ingest_http::Ingest;
 use sockeye_limits as limits;
@@ -30,7 +31,7 @@ use crate::metrics::{self, Metrics};
 use crate::mirror::Mirror;
 use crate::proxy::Proxies;
 use crate::tls::{Counted, Tls};
-use crate::{Config, StartError, first_start, not_found, oidc};
+use crate::{Config, StartError, first_start, not_found, oidc, tenants};
 
 /// Everything that serves requests.
 pub(crate) struct Rooms {
@@ -48,15 +49,16 @@ impl Rooms {
     /// Opens the engines, prepares them, and furnishes the rooms around them.
     pub(crate) async fn open(config: &Config, life: &Life) -> Result<Self, StartError> {
         let oidc = oidc::read(&config.oidc)?;
+        let tokens = tenants::read(&config.dojot)?;
         let engines = Engines::open(config).await?;
         if let Err(error) = prepare(&engines, config).await {
             engines.close().await;
             return Err(error);
         }
-        Ok(Self::around(engines, oidc, config, life))
+        Ok(Self::around(engines, oidc, tokens, config, life))
     }
 
-    fn around(engines: Engines, oidc: Option<Oidc>, config: &Config, life: &Life) -> Self {
+    fn around(engines: Engines, oidc: Option<Oidc>, tokens: TenantTokens, config: &Config, life: &Life) -> Self {
         let mut numbers = Numbers::with_prefix("sockeye");
         let metrics = Metrics::default();
         metrics.register(&mut numbers);
@@ -96,6 +98,20 @@ impl Rooms {
         let drogue = Drogue::new(may, read, Arc::clone(&delivery), config.retention, drogue_metrics)
             .with_token_grace(config.oidc.token_grace);
 
+        let dojot_metrics = sockeye_dialect_dojot::Metrics::default();
+        dojot_metrics.register(&mut numbers);
+        let settings = Settings {
+            ticket_life: config.dojot.ticket_life,
+            ticket_errors: config.dojot.ticket_errors,
+            lifetime: Lifetime {
+                most: config.dojot.connection_life,
+                of_token: config.dojot.token_expiry,
+            },
+            retention: config.retention,
+        };
+        let (read, may) = (Arc::clone(&log), Arc::clone(&access));
+        let dojot = Dojot::new(may, tokens, read, Arc::clone(&delivery), settings, dojot_metrics);
+
         let groups = Arc::new(Served(Arc::clone(&delivery)));
         if let Some(after) = config.groups_expire {
             let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
@@ -115,6 +131,7 @@ impl Rooms {
             .merge(sockeye_api::router(Arc::new(api)).layer(any_origin()))
             .merge(sockeye_ingest_http::router(Arc::clone(&ingest)))
             .merge(sockeye_ingest_http::webhooks(ingest, &drogue))
+            .merge(sockeye_dialect_dojot::router(Arc::new(dojot)).layer(any_origin()))
             .merge(drogue);
         let health = health::router(Health {
             log,

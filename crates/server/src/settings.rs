@@ -1,6 +1,9 @@
 //! Every setting, once: the documented template, the flags of `serve`, the environment variables and the keys of the file
 //! all come from this table.
 
+use std::time::Duration;
+
+use sockeye_dialect_dojot::TicketErrors;
 use sockeye_engine_kafka::PlainJson;
 use sockeye_limits as limits;
 
@@ -171,6 +174,75 @@ pub(crate) const SETTINGS: &[Setting] = &[
                 &mut config.oidc.token_grace,
                 value::duration(text).filter(|time| time.as_secs() <= 3600),
             )
+        },
+    },
+    Setting {
+        key: "dojot.tenant_claim",
+        default: "service",
+        allowed: "the name of a claim",
+        doc: "Clients of dojot's Kafka WS: the claim of their tokens that names their tenant. Whoever has one that is accepted may \
+              read the events of the application of this name. Without the claim a token counts for what its user may read.",
+        set: |config, text| put(&mut config.dojot.tenant_claim, value::word(text)),
+    },
+    Setting {
+        key: "dojot.secrets",
+        default: "off",
+        allowed: "`off`, or the path of a file with a JSON object",
+        doc: "Keys by the claim `iss`, such as `{\"<iss>\": \"<key>\"}`: tokens that are signed with them (HS256) are accepted for \
+              tickets. dojot's own service for users signs so. A file that only the server's user can read.",
+        set: |config, text| put(&mut config.dojot.secrets, value::or("off", text, value::path)),
+    },
+    Setting {
+        key: "dojot.ticket_life",
+        default: "60s",
+        allowed: "a duration such as `60s` or `5m`, from one second to one hour",
+        doc: "How long a ticket can be used.",
+        set: |config, text| {
+            let life = value::duration(text);
+            let life = life.filter(|life| (Duration::from_secs(1)..=limits::TICKET_LIFE_CONFIGURED).contains(life));
+            put(&mut config.dojot.ticket_life, life)
+        },
+    },
+    Setting {
+        key: "dojot.ticket_errors",
+        default: "close",
+        allowed: "`close` or `http`",
+        doc: "How a client is told that its ticket does not count: `close` is a WebSocket that closes at once with 4401, which \
+              browsers can see, `http` the status 401.",
+        set: |config, text| {
+            let errors = match text {
+                "close" => TicketErrors::Close,
+                "http" => TicketErrors::Http,
+                _ => return None,
+            };
+            put(&mut config.dojot.ticket_errors, Some(errors))
+        },
+    },
+    Setting {
+        key: "dojot.connection_life",
+        default: "2h",
+        allowed: "`off`, or a duration such as `2h` or `1d12h`, from one second to 100 years",
+        doc: "How long a connection of such a client lives; then it is closed with 4408.",
+        set: |config, text| {
+            put(
+                &mut config.dojot.connection_life,
+                value::or("off", text, value::retention_age),
+            )
+        },
+    },
+    Setting {
+        key: "dojot.token_expiry",
+        default: "off",
+        allowed: "`on` or `off`",
+        doc: "Whether it lives until the token expires that its ticket was fetched with. With `dojot.connection_life` the later of \
+              the two counts.",
+        set: |config, text| {
+            let on = match text {
+                "on" => true,
+                "off" => false,
+                _ => return None,
+            };
+            put(&mut config.dojot.token_expiry, Some(on))
         },
     },
     Setting {

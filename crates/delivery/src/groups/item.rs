@@ -110,7 +110,7 @@ impl Item {
         if let Some(frame) = find(&frames, deflate) {
             return frame;
         }
-        let plain = find(&frames, false).unwrap_or_else(|| {
+        let plain = find(&frames, false).or_else(|| {
             let Shared {
                 partition,
                 offset,
@@ -124,7 +124,9 @@ impl Item {
             };
             text_frame(&**encoder, self.event(), place, &self.0.behind)
         });
-        let frame = if deflate { deflated(plain) } else { plain };
+        let frame = if deflate { plain.map(deflated) } else { plain };
+        // What is not shown is nothing on the wire, and receipted like the rest.
+        let frame = frame.unwrap_or_default();
         frames.push(Made {
             form: name.into(),
             deflate,

@@ -1,6 +1,9 @@
 //! Which events a client wants.
 
+use std::sync::Arc;
+
 use sockeye_delivery::Selection;
+use sockeye_filter::{Filter, Shape};
 use sockeye_seeds::Random;
 
 use crate::log::{CHANNELS, DEVICES, Facts, Stored, TYPES};
@@ -11,6 +14,8 @@ pub(crate) struct Pick {
     channel: Option<&'static str>,
     device: Option<&'static str>,
     ty: Option<&'static str>,
+    /// Devices among which it must be, as a filter says it.
+    among: Option<[&'static str; 2]>,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -25,6 +30,9 @@ impl Pick {
             channel: random.percent(30).then(|| random.pick(&CHANNELS)),
             device: random.percent(30).then(|| random.pick(&DEVICES)),
             ty: random.percent(20).then(|| random.pick(&TYPES)),
+            among: random
+                .percent(30)
+                .then(|| [random.pick(&DEVICES), random.pick(&DEVICES)]),
         }
     }
 
@@ -33,14 +41,19 @@ impl Pick {
             channel: self.channel.map(Into::into),
             device: self.device.map(Into::into),
             ty: self.ty.map(Into::into),
-            filter: None,
+            filter: self.among.map(|[one, other]| {
+                let text = format!("ce.device=is:{one},{other};");
+                Arc::new(Filter::parse(&text, Shape::Event).expect("it is in the language"))
+            }),
+            document: None,
         }
     }
 
     pub(crate) fn wants(self, stored: &Stored) -> bool {
         let is = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
         stored.facts.is_some_and(|Facts { channel, device, ty }| {
-            is(self.channel, channel) && is(self.device, device) && is(self.ty, ty)
+            let among = self.among.is_none_or(|devices| devices.contains(&device));
+            is(self.channel, channel) && is(self.device, device) && is(self.ty, ty) && among
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sockeye_access::Ended;
 use sockeye_filter::FilterError;
 use sockeye_limits::WS_CLOSE_REASON;
 
@@ -16,6 +17,8 @@ pub enum Close {
     Ticket,
     /// 4403: the topic is not the tenant's.
     ForbiddenTopic,
+    /// 4403: the right to read it has ended.
+    Ended(Ended),
     /// 4408: its time is over.
     Expired,
     /// 4999: an error that is ours.
@@ -25,13 +28,19 @@ pub enum Close {
 // ----------------------------------------------------------------------------------------------
 
 impl Close {
+    /// Something of ours failed: what is the operator's to know.
+    pub(crate) fn internal(error: impl fmt::Display) -> Self {
+        tracing::warn!(%error, "a stream could not be opened");
+        Self::Internal
+    }
+
     /// The close code.
     pub fn code(&self) -> u16 {
         match self {
             Self::Filter(error) => error.code.number(),
             Self::Repeated(_) => 4000,
             Self::Ticket => 4401,
-            Self::ForbiddenTopic => 4403,
+            Self::ForbiddenTopic | Self::Ended(_) => 4403,
             Self::Expired => 4408,
             Self::Internal => 4999,
         }
@@ -54,6 +63,7 @@ impl fmt::Display for Close {
             Self::ForbiddenTopic => {
                 f.write_str("FORBIDDEN_TOPIC: a topic of the tenant begins with its name and a `.`")
             }
+            Self::Ended(ended) => write!(f, "FORBIDDEN_TOPIC: {ended}"),
             Self::Expired => f.write_str("EXPIRED_CONNECTION: fetch a new ticket and connect again"),
             Self::Internal => f.write_str("INTERNAL: an error of the server, try again later"),
         }
@@ -86,6 +96,7 @@ mod tests {
             (wrong("temp=gt:x;"), 4004, "INVALID_VALUE"),
             (Close::Ticket, 4401, "INVALID_TICKET"),
             (Close::ForbiddenTopic, 4403, "FORBIDDEN_TOPIC"),
+            (Close::Ended(Ended::KeyRevoked), 4403, "FORBIDDEN_TOPIC"),
             (Close::Expired, 4408, "EXPIRED_CONNECTION"),
             (Close::Internal, 4999, "INTERNAL"),
         ] {

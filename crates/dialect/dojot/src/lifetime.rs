@@ -18,17 +18,18 @@ pub struct Lifetime {
 // ----------------------------------------------------------------------------------------------
 
 impl Lifetime {
-    /// When a connection that is opened now ends; `None`: never.
+    /// When a connection that is opened now ends; `None`: never. `token`: when that of the user expires, if it does.
     ///
     /// # Errors
     /// [`Close::Expired`]: the token counts and has expired. At the original such a connection never ends.
-    pub fn end(&self, now: Timestamp, token: Timestamp) -> Result<Option<Timestamp>, Close> {
-        if self.of_token && token <= now {
+    pub fn end(&self, now: Timestamp, token: Option<Timestamp>) -> Result<Option<Timestamp>, Close> {
+        let token = token.filter(|_| self.of_token);
+        if token.is_some_and(|token| token <= now) {
             return Err(Close::Expired);
         }
         // What is beyond the end of time is never.
         let most = self.most.map(|most| now.checked_add(most).unwrap_or(Timestamp::MAX));
-        Ok(most.max(self.of_token.then_some(token)))
+        Ok(most.max(token))
     }
 }
 
@@ -55,7 +56,11 @@ mod tests {
                 most: most.map(Duration::from_secs),
                 of_token,
             };
-            assert_eq!(lifetime.end(now, at(token)), end, "{lifetime:?} {token}");
+            assert_eq!(lifetime.end(now, Some(at(token))), end, "{lifetime:?} {token}");
+            let without = lifetime
+                .most
+                .map(|most| now.checked_add(most).unwrap_or(Timestamp::MAX));
+            assert_eq!(lifetime.end(now, None), Ok(without), "an access key may have no end");
         }
     }
 }

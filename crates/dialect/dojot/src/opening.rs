@@ -22,8 +22,8 @@ pub struct Opening<'a> {
 pub struct Admission {
     /// The tenant of the user who fetched it.
     pub tenant: String,
-    /// When the token expires with which it was fetched.
-    pub token: Timestamp,
+    /// When the token expires with which it was fetched; `None`: never.
+    pub token: Option<Timestamp>,
 }
 
 /// What a connection gets.
@@ -97,7 +97,7 @@ mod tests {
         let opening = Opening { topic, query: &query };
         let admission = Admission {
             tenant: "admin".to_owned(),
-            token: at(token),
+            token: Some(at(token)),
         };
         let admission = query.ticket.as_ref().map(|_| &admission);
         opening.open(admission, ["admin", "admin.sub", "other"], &LIFETIME, at(1_000))

@@ -1,5 +1,7 @@
 //! Whose a topic is (compat/dojot.md, decision 5): its name begins with that of its tenant and a `.`, upper and lower case alike.
 
+use bytestring::ByteString;
+
 /// Of these tenants the one to whom the topic belongs: if several names match, the longest.
 ///
 /// The original looks at one tenant only, so that `a` reads what belongs to `a.b` (3.3).
@@ -7,6 +9,12 @@ pub fn owner_of<'a>(topic: &str, tenants: impl IntoIterator<Item = &'a str>) -> 
     let topic = topic.to_lowercase();
     let owns = |tenant: &&str| !tenant.is_empty() && begins_with(&topic, tenant);
     tenants.into_iter().filter(owns).max_by_key(|tenant| tenant.len())
+}
+
+/// The tenant in lower case, as applications are called, and what stands behind its `.`. No application has a `.` in its name.
+pub(crate) fn split(topic: &str) -> Option<(ByteString, &str)> {
+    let (tenant, subject) = topic.split_once('.')?;
+    Some((tenant.to_lowercase().into(), subject))
 }
 
 /// Whether the text begins with this name, in lower case, and a `.`.

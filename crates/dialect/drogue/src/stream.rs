@@ -91,6 +91,7 @@ impl Drogue {
             device: wanted.device,
             ty: wanted.ty,
             filter: wanted.filter,
+            document: None,
         };
         let (begin, cursor) = timeout(limits::ENGINE_PROBE, async {
             let span = self.span(&topic, &caller, &application).await?;
@@ -114,10 +115,7 @@ impl Drogue {
                 balance,
                 receipts,
                 deflate,
-                name: match &caller {
-                    Caller::User { name, .. } => Some(name.clone()),
-                    Caller::Anonymous => None,
-                },
+                name: caller.user().map(str::to_owned),
             };
             let seat = self.delivery.join(joining, session.encoder()).await;
             let seat = seat.map_err(|error| Refusal::of_group(error, topic.application()))?;

@@ -4,8 +4,8 @@
 mod client;
 mod first_start;
 mod matrix;
-mod refusals;
 mod proxies;
+mod refusals;
 mod requests;
 mod shutdown;
 mod tls;
