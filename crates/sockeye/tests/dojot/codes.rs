@@ -109,7 +109,7 @@ async fn what_ends_a_right_or_fails_here_has_its_code() {
 }
 
 /// 4999 is an error of the server, and nothing else: here the registry is away.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_registry_that_is_away_is_an_internal_error() {
     let Some(postgres) = Postgres::start_or_say().unwrap() else {
         return;

@@ -137,9 +137,16 @@ async fn a_user_name_and_an_access_key_make_a_token() {
     }
     assert_eq!(world.http.get(&auth).send().await.unwrap().status(), 405);
     // A key that is revoked takes its tokens, tickets and sockets with it.
-    let made = world.server.cli_ok(&["key", "create", "--description", "for a test"]);
-    let made = made.split_whitespace().find(|word| word.starts_with("drg_")).unwrap();
-    let bearer = json!({"username": user, "passwd": made});
+    let keys = format!("{}/api/tokens/v1alpha1", world.server.url);
+    let made = world
+        .http
+        .post(&keys)
+        .basic_auth(user, Some(secret))
+        .send()
+        .await
+        .unwrap();
+    let made: Value = made.json().await.unwrap();
+    let bearer = json!({"username": user, "passwd": made["token"]});
     let answer: Value = world
         .http
         .post(&auth)
@@ -153,7 +160,9 @@ async fn a_user_name_and_an_access_key_make_a_token() {
     let token = answer["jwt"].as_str().unwrap();
     let (used, unused) = (world.ticket_of(token).await, world.ticket_of(token).await);
     let mut socket = world.open_with(&used, &format!("{APP}.c"), "").await.unwrap();
-    world.server.cli_ok(&["key", "delete", &made[..10]]);
+    world
+        .server
+        .cli_ok(&["key", "delete", made["prefix"].as_str().unwrap()]);
     assert_eq!(closed(&mut socket).await.0, 4403);
     let mut socket = world.open_with(&unused, &format!("{APP}.c"), "").await.unwrap();
     assert_eq!(closed(&mut socket).await.0, 4401);
