@@ -5,7 +5,7 @@
 mod common;
 mod provider;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::Watched;
 use futures_util::future::join_all;
@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use provider::{Provider, Signer, hs256};
 use serde_json::{Value, json};
 use sockeye_access::oidc::{Issuer, Shape};
-use sockeye_access::{Access, AuthenticateError, Caller, Credentials, Oidc, Proof, Secret, TokenError};
+use sockeye_access::{
+    Access, AuthenticateError, Caller, Credentials, Oidc, Proof, Secret, TenantTokens, TicketRefused, TokenError,
+};
 use sockeye_limits as limits;
 use sockeye_registry::{Registry, UserIdentity};
 
@@ -318,4 +320,52 @@ async fn documents_that_cannot_be_trusted_are_not() {
         };
         assert!(error.problem.contains(part), "{what}: {error}");
     }
+}
+
+/// compat/dojot.md, decisions 2 and 3: a claim names the tenant, and who comes with a ticket is who fetched it, as long as that one
+/// counts.
+#[tokio::test]
+async fn a_claim_names_the_tenant_and_a_ticket_admits_its_holder() {
+    const LIFE: Duration = Duration::from_mins(1);
+    let signer = Signer::new("a");
+    let provider = Provider::start(&[&signer]).await;
+    let registry = Watched::new();
+    let access = access(&provider, registry.clone());
+    let tokens = TenantTokens::new("service");
+    let authenticate = async |claims: &Value| {
+        let token = Secret::new(signer.sign(claims));
+        tokens.authenticate(&access, &Credentials::Bearer(token)).await
+    };
+    let user = authenticate(&claims(&provider)).await.unwrap();
+    assert!(
+        matches!(&user.caller, Caller::User { name, .. } if name == "eve"),
+        "{user:?}"
+    );
+    let mut named = claims(&provider);
+    named["service"] = json!("Garden");
+    let tenant = authenticate(&named).await.unwrap();
+    assert!(
+        matches!(&tenant.caller, Caller::Tenant { tenant, user: Some(user), .. } if tenant == "garden" && user == "eve"),
+        "{tenant:?}"
+    );
+    named["exp"] = json!(now());
+    assert!(authenticate(&named).await.is_err());
+    for holder in [user, tenant] {
+        let ticket = access.issue_ticket(&holder, LIFE).await.unwrap();
+        let redeem = async || access.redeem_ticket(ticket.expose()).await.unwrap();
+        assert_eq!(redeem().await, Some(holder.clone()));
+        assert_eq!(redeem().await, None);
+        let ticket = access.issue_ticket(&holder, LIFE).await.unwrap();
+        registry.set_user_disabled("eve", true).await.unwrap();
+        assert_eq!(access.redeem_ticket(ticket.expose()).await, Ok(None));
+        registry.set_user_disabled("eve", false).await.unwrap();
+        assert_eq!(access.redeem_ticket(ticket.expose()).await, Ok(None), "it was used");
+        // A token of our own is no ticket.
+        let token = access.issue_token(&holder.caller).await.unwrap();
+        assert_eq!(access.redeem_ticket(token.expose()).await, Ok(None));
+        let again = tokens.authenticate(&access, &Credentials::Bearer(token)).await.unwrap();
+        assert_eq!(again.caller, holder.caller);
+    }
+    let nobody = access.issue_ticket(&Caller::Anonymous.into(), LIFE).await;
+    assert_eq!(nobody.unwrap_err(), TicketRefused::Anonymous);
 }
