@@ -1,7 +1,8 @@
 //! Rounds of faults with real processes: a server over Kafka and PostgreSQL, a device that publishes all the time, members of a
 //! group, a reader with a cursor; and each round something breaks. What was answered with 202 comes to the group and to the reader.
 //!
-//! `FAULT_ROUNDS=20 FAULT_SEED=7 cargo test -p sockeye --test kafka_faults -- --nocapture` runs many, and says what came of them.
+//! `FAULT_ROUNDS=20 FAULT_SEED=7 cargo test -p sockeye --test kafka_faults -- --nocapture` runs many, and says what came of them;
+//! with `FAULT_LOG=info` the server tells its part.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -209,7 +210,7 @@ impl World {
     async fn comes(&self, publisher: &Publisher, seen: &[&Seen]) {
         let accepted = publisher.accepted();
         let deadline = Instant::now() + RECOVERY;
-        for seen in seen {
+        for (who, seen) in ["the group", "the reader with a cursor"].into_iter().zip(seen) {
             loop {
                 let missing = seen.missing(&accepted);
                 if missing.is_empty() {
@@ -218,7 +219,7 @@ impl World {
                 let few = &missing[..missing.len().min(10)];
                 assert!(
                     Instant::now() < deadline,
-                    "lost: {} of {}: {few:?}..",
+                    "lost for {who}: {} of {}: {few:?}..",
                     missing.len(),
                     accepted.len()
                 );
@@ -243,7 +244,8 @@ fn start(database: &str, port: u16, data: &Path) -> Server {
     Server::start_with(data, |command| {
         command.env("SOCKEYE_POSTGRES", database);
         command.args(["--kafka", &format!("127.0.0.1:{port}"), "--kafka-partitions", "1"]);
-        command.args(["--log-level", "off"]);
+        let level = std::env::var("FAULT_LOG").unwrap_or_else(|_| "off".to_owned());
+        command.args(["--log-level", &level]);
     })
 }
 
