@@ -121,6 +121,9 @@ fn common(options: &KafkaOptions) -> ClientConfig {
         .set("bootstrap.servers", &options.bootstrap);
     // A broker that comes back is used again soon.
     config.set("reconnect.backoff.max.ms", "1000");
+    // A partition that had no leader when librdkafka asked (a broker that stood still and comes back) is not asked for again before
+    // the next regular look, else five minutes later; its readers would stand still.
+    config.set("topic.metadata.refresh.interval.ms", millis(limits::KAFKA_TOPIC_CHECK));
     config
 }
 
