@@ -45,6 +45,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long a group may be without members until it is forgotten; `None` is for ever.
     pub groups_expire: Option<Duration>,
+    /// How long a session of Octave counts without a connection.
+    pub octave_session: Duration,
     /// Where events are, if not in the data file.
     pub kafka: KafkaConfig,
     /// Where the registry is, if not in the data file: with a URL that is not empty.
@@ -237,6 +239,7 @@ impl Default for Config {
                 bytes: 0,
             },
             groups_expire: None,
+            octave_session: Duration::ZERO,
             kafka: KafkaConfig::default(),
             postgres: PostgresOptions::default(),
             log: LogConfig {
@@ -288,6 +291,7 @@ mod tests {
         assert_eq!(config.groups_expire, Some(limits::GROUP_EXPIRY));
         assert_eq!(config.dojot.ticket_life, limits::TICKET_LIFE);
         assert_eq!(config.dojot.connection_life, Some(limits::TICKET_CONNECTION_LIFE));
+        assert_eq!(config.octave_session, limits::OCTAVE_SESSION_TIME);
         assert!(config.http_bind.ip().is_loopback(), "deny by default");
     }
 

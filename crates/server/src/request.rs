@@ -24,8 +24,7 @@ pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, c
     let too_large = head_length(&request) > limits::HTTP_HEAD;
     let id = id(request.headers_mut());
     let text = id.to_str().unwrap_or_default();
-    let span =
-        tracing::info_span!("request", id = text, %client, method = %request.method(), path = request.uri().path());
+    let span = tracing::info_span!("request", id = text, %client, method = %request.method(), path = shown(request.uri().path()));
     let answered = async {
         let response = if too_large {
             not_found::head_too_large().into_response()
@@ -39,6 +38,15 @@ pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, c
     let mut response = answered.instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// A path as the log shows it: the id of a session of Octave admits whoever has it (compat/octave.md 8).
+fn shown(path: &str) -> &str {
+    let below = path.trim_start_matches('/').strip_prefix("session/");
+    if below.is_some_and(|below| !below.is_empty()) {
+        return "/session/..";
+    }
+    path
 }
 
 /// Bytes of the head as it came, but for white space around values. The connection itself knows them only roughly: it reads
@@ -77,6 +85,21 @@ fn is_sane(id: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_session_is_not_shown() {
+        for path in [
+            "/session/abc.def/ws",
+            "/session/abc.def",
+            "//session/abc.def/ws",
+            "/session//abc",
+        ] {
+            assert_eq!(shown(path), "/session/..");
+        }
+        for path in ["/", "/session", "/session/", "/sessions/x", "/v5.0/app/stream"] {
+            assert_eq!(shown(path), path);
+        }
+    }
 
     #[test]
     fn a_sane_id_is_taken_over_and_any_other_replaced() {

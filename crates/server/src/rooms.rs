@@ -12,6 +12,7 @@ use sockeye_api::Api;
 use sockeye_delivery::Delivery;
 use sockeye_dialect_dojot::{Dojot, Lifetime, Settings};
 use sockeye_dialect_drogue::Drogue;
+use sockeye_dialect_octave::Octave;
 use sockeye_ingest_http::Ingest;
 use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
@@ -112,6 +113,20 @@ impl Rooms {
         let (read, may) = (Arc::clone(&log), Arc::clone(&access));
         let dojot = Dojot::new(may, tokens, read, Arc::clone(&delivery), settings, dojot_metrics);
 
+        let octave_metrics = sockeye_dialect_octave::Metrics::default();
+        octave_metrics.register(&mut numbers);
+        let octave = Octave::new(
+            Arc::clone(&access),
+            Arc::clone(&registry),
+            Arc::clone(&log),
+            Arc::clone(&delivery),
+            config.retention,
+            instance,
+            octave_metrics,
+        );
+        let octave = Arc::new(octave.with_session_time(config.octave_session));
+        life.tasks.spawn(run_octave(Arc::clone(&octave), life.stop.clone()));
+
         let groups = Arc::new(Served(Arc::clone(&delivery)));
         if let Some(after) = config.groups_expire {
             let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
@@ -129,6 +144,7 @@ impl Rooms {
         let protocols = Router::new()
             .route("/", any(not_found::root))
             .merge(sockeye_api::router(Arc::new(api)).layer(any_origin()))
+            .merge(sockeye_dialect_octave::router(octave).layer(any_origin()))
             .merge(sockeye_ingest_http::router(Arc::clone(&ingest)))
             .merge(sockeye_ingest_http::webhooks(ingest, &drogue))
             .merge(sockeye_dialect_dojot::router(Arc::new(dojot)).layer(any_origin()))
@@ -227,6 +243,14 @@ async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) ->
 async fn watch(access: Arc<Access>, stop: CancellationToken) {
     tokio::select! {
         () = access.watch() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Keeps what clients of Octave have, until the server stops.
+async fn run_octave(octave: Arc<Octave>, stop: CancellationToken) {
+    tokio::select! {
+        () = octave.run() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -304,6 +304,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.groups_expire, value::or("off", text, value::retention_age)),
     },
     Setting {
+        key: "octave.session",
+        default: "1m",
+        allowed: "a duration such as `1m` or `30s`, from one second to one hour",
+        doc: "How long a session that `POST /session` has made counts before its first connection, and after its last one.",
+        set: |config, text| {
+            let allowed = 1..=3600;
+            put(
+                &mut config.octave_session,
+                value::duration(text).filter(|time| allowed.contains(&time.as_secs())),
+            )
+        },
+    },
+    Setting {
         key: "kafka.brokers",
         default: "off",
         allowed: "`off`, or `host:port` of one or more brokers with commas between them",

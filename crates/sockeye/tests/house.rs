@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &[
         "sockeye-dialect-dojot",
         "sockeye-dialect-drogue",
+        "sockeye-dialect-octave",
         "sockeye-ingest-http",
         "sockeye-api",
     ],
