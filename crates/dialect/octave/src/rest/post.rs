@@ -5,8 +5,7 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sockeye_access::{Caller, Permission};
 use sockeye_delivery::Place;
@@ -38,6 +37,20 @@ struct NewEvent {
 #[derive(Deserialize)]
 struct Elements {
     path: Option<String>,
+}
+
+/// An event that was posted.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Posted<'a> {
+    id: String,
+    stream_id: String,
+    creation_date: i64,
+    generated_date: i64,
+    path: String,
+    version: u8,
+    /// As they came: numbers keep their text.
+    elems: &'a RawValue,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -82,15 +95,15 @@ impl Call<'_> {
             stream: found.id,
             company: &self.name,
         };
-        Ok(answer::created(&json!({
-            "id": shown.id().to_string(),
-            "streamId": found.id.to_string(),
-            "creationDate": shown.created(),
-            "generatedDate": shown.generated(),
-            "path": format!("/{}{}", self.name, found.name),
-            "version": 0,
-            "elems": elements,
-        })))
+        Ok(answer::created(&Posted {
+            id: shown.id().to_string(),
+            stream_id: found.id.to_string(),
+            creation_date: shown.created(),
+            generated_date: shown.generated(),
+            path: format!("/{}{}", self.name, found.name),
+            version: 0,
+            elems: &elements,
+        }))
     }
 
     async fn of_path(&self, path: &str) -> Result<Found, Problem> {
