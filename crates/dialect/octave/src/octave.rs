@@ -215,7 +215,6 @@ impl Octave {
 pub fn router(state: Arc<Octave>) -> Router {
     Router::new()
         .route("/session", any(http_session::create))
-        .route("/session/", any(http_session::create))
         .route("/session//ws", any(http_session::no_session))
         .route("/session/{id}/ws", any(http_session::open))
         .route("/v5.0", any(rest::serve))

@@ -82,6 +82,12 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"action":"drop"}"#,
     ),
     ("GET", "/api/groups/v1alpha1/apps/{app}/dead-letters", ""),
+    ("POST", "/session", ""),
+    ("OPEN", "/session/{id}/ws", ""),
+    ("OPEN", "/session//ws", ""),
+    ("GET", "/v5.0", ""),
+    ("GET", "/v5.0/{*rest}", ""),
+    ("POST", "/v5.0/{*rest}", r#"{"path":"/{app}/weather"}"#),
     ("GET", "/", ""),
     ("GET", "/healthz", ""),
     ("GET", "/readyz", ""),
@@ -95,7 +101,18 @@ const CALLS: &[(&str, &str, &str)] = &[
 ];
 
 /// Paths that answer all methods alike, or give those that they do not know to streams.
-const ALL_METHODS: &[&str] = &["/", "/v1", "/v1/", "/ttn", "/ttn/", "/ttn/v2", "/ttn/v3"];
+const ALL_METHODS: &[&str] = &[
+    "/session/{id}/ws",
+    "/session//ws",
+    "/v5.0",
+    "/",
+    "/v1",
+    "/v1/",
+    "/ttn",
+    "/ttn/",
+    "/ttn/v2",
+    "/ttn/v3",
+];
 
 /// A server on which each caller has credentials.
 struct Cells {
@@ -183,7 +200,7 @@ impl Cells {
     async fn status(&mut self, caller: &str, (method, path, body): (&str, &str, &str), public: bool) -> u16 {
         let mut name = if public { "public" } else { "private" }.to_owned();
         let mut of_key = String::new();
-        if !matches!(method, "GET" | "OPEN") && path.starts_with("/api/") {
+        if !matches!(method, "GET" | "OPEN") && (path.starts_with("/api/") || path.starts_with("/v5.0/")) {
             self.made += 1;
             name = format!("app{}", self.made);
             self.application(&name, public).await;
@@ -225,6 +242,14 @@ impl Cells {
             caller => self.keys.get(caller).cloned(),
         };
         let authorization = authorization.map_or(String::new(), |login| format!("{}\r\n", basic(&login)));
+        // Clients of Octave have headers of their own.
+        let login = self.keys.get(caller).and_then(|login| login.split_once(':'));
+        let authorization = match login {
+            Some((user, key)) if path.starts_with("/session") || path.starts_with("/v5.0") => {
+                format!("x-auth-user: {user}\r\nx-auth-token: {key}\r\nx-auth-company: {application}\r\n")
+            }
+            _ => authorization,
+        };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n",
             body.len()
@@ -242,7 +267,8 @@ impl Cells {
 
 /// Names in place of those in braces, but for those that a call makes.
 fn fill(text: &str, application: &str) -> String {
-    text.replace("{app}", application)
+    text.replace("{*rest}", "{app}/stream")
+        .replace("{app}", application)
         .replace("{application}", application)
         .replace("{channel}", "c")
         .replace("{*suffix}", "s")
