@@ -1,6 +1,6 @@
 //! `/api/tokens/v1alpha1`, the access keys of users (compat/drogue.md 3.2; time and scope are ours).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +13,7 @@ use sockeye_access::audit::Shown;
 use sockeye_access::{audit, is_user_name, key};
 use sockeye_event::name;
 use sockeye_limits as limits;
-use sockeye_registry::{AccessKey, KeyError, Scope};
+use sockeye_registry::{AccessKey, KeyError, PathGrant, Scope};
 
 use crate::Api;
 use crate::error::ApiError;
@@ -31,6 +31,8 @@ pub(crate) struct KeyQuery {
     applications: Option<String>,
     /// What it counts for; without it to write.
     access: Option<Allowed>,
+    /// Paths of Octave for which alone it counts: `/app/devices/d:read`, or `:write`, with commas between them.
+    paths: Option<String>,
 }
 
 /// What a key counts for, never more than its user may do.
@@ -62,6 +64,8 @@ pub(crate) struct KeyEntry {
     applications: Option<BTreeSet<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<Allowed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paths: Option<BTreeMap<String, PathGrant>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     disabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,11 +96,22 @@ pub(crate) async fn create(
         return Err(wrong(&format!("`description` is longer than {most} bytes")));
     }
     let expires = query.expires.as_deref().map(expiry).transpose()?;
-    let scope = Scope {
+    let mut scope = Scope {
         applications: query.applications.as_deref().map(applications).transpose()?,
         read_only: query.access == Some(Allowed::Read),
         paths: None,
     };
+    if let Some(text) = &query.paths {
+        let (application, paths) = paths(text)?;
+        if scope
+            .applications
+            .is_some_and(|these| these != [application.clone()].into())
+        {
+            return Err(wrong("`applications` names others than `paths`: leave it out"));
+        }
+        scope.applications = Some([application].into());
+        scope.paths = Some(paths);
+    }
     let user = whose(&login, query.user)?;
     if user != login.name {
         api.registry.ensure_user(&user, false).await?;
@@ -146,6 +161,7 @@ pub(crate) async fn list(
         expires: key.expires,
         applications: key.scope.applications,
         access: key.scope.read_only.then_some(Allowed::Read),
+        paths: key.scope.paths,
         disabled: key.disabled,
         last_used: key.used,
     };
@@ -211,6 +227,38 @@ fn applications(text: &str) -> Result<BTreeSet<String>, ApiError> {
         name::application(name).map_err(|error| wrong(&format!("`applications`: {error}")))?;
     }
     Ok(names)
+}
+
+/// The application, and what of it.
+fn paths(text: &str) -> Result<(String, BTreeMap<String, PathGrant>), ApiError> {
+    let form = "`paths` must be paths of one application such as `/app/devices/d:read` or `/app/devices:write`, with commas between them";
+    let mut found: Option<String> = None;
+    let mut paths: BTreeMap<String, PathGrant> = BTreeMap::new();
+    for entry in text.split(',') {
+        let (path, what) = entry.rsplit_once(':').ok_or_else(|| wrong(form))?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let rest = path.strip_prefix('/').ok_or_else(|| wrong(form))?;
+        let application = rest.split('/').next().unwrap_or_default();
+        name::application(application).map_err(|error| wrong(&format!("`paths`: {error}")))?;
+        if found.get_or_insert_with(|| application.to_owned()) != application {
+            return Err(wrong(form));
+        }
+        let below = &rest[application.len()..];
+        if path.len() > limits::OCTAVE_PATH || below.split('/').skip(1).any(str::is_empty) {
+            return Err(wrong(form));
+        }
+        let grant = paths.entry(below.to_owned()).or_default();
+        match what {
+            "read" => grant.event_read = true,
+            "write" => grant.event_write = true,
+            _ => return Err(wrong(form)),
+        }
+    }
+    if paths.len() > limits::KEY_PATHS {
+        let most = limits::KEY_PATHS;
+        return Err(wrong(&format!("`paths` names more than {most}")));
+    }
+    Ok((found.unwrap_or_default(), paths))
 }
 
 fn wrong(what: &str) -> ApiError {

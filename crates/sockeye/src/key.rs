@@ -42,6 +42,10 @@ enum KeyAction {
         /// It counts only to read.
         #[arg(long)]
         read_only: bool,
+        /// Path of Octave at and below which alone it counts, and for what: `/app/devices/pump7:read`, or `:write`; several with
+        /// commas between them [default: not limited so].
+        #[arg(long, value_name = "PATH:WHAT", value_delimiter = ',')]
+        paths: Vec<String>,
     },
     /// Lists access keys by their public prefix.
     List,
@@ -81,7 +85,9 @@ pub async fn run(args: KeyArgs) -> Result<()> {
             expires,
             applications,
             read_only,
+            paths,
         } => {
+            let paths = (!paths.is_empty()).then(|| paths.join(","));
             let expires = expires.map(|time| time.to_string());
             let applications = (!applications.is_empty()).then(|| applications.join(","));
             let query = [
@@ -90,6 +96,7 @@ pub async fn run(args: KeyArgs) -> Result<()> {
                 ("expires", expires.as_deref()),
                 ("applications", applications.as_deref()),
                 ("access", read_only.then_some("read")),
+                ("paths", paths.as_deref()),
             ];
             let made = client.json(client.call(Method::POST, &TOKENS).query(&query)).await?;
             let owner = match (user, args.server.login()?) {

@@ -8,6 +8,7 @@
 //! | `stream.rs`, `publish.rs` | a client's and a device's end |
 //! | `filter.rs` | the language of `where` and `fields`, for JSON lines |
 //! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
+//! | `import.rs` | what clients of other systems carry in their code |
 //! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
 //! | `bench/` | what a server on this machine can do |
@@ -25,6 +26,7 @@ mod demo;
 mod device;
 mod filter;
 mod group;
+mod import;
 mod key;
 mod manual;
 mod output;

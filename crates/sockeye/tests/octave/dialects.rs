@@ -11,6 +11,7 @@ async fn an_event_reaches_every_dialect() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new(folder.path());
     let mut drogue = world.server.stream(APP).await;
+    let mut dojot = world.dojot("app.device-data").await;
     let mut octave = world.client().await;
     octave.subscribe(PATH).await;
     octave
@@ -19,6 +20,11 @@ async fn an_event_reaches_every_dialect() {
     world.publish("temperature", &json!({"from": "device"})).await;
     assert_eq!(next_event(&mut drogue).await["data"], json!({"from": "device"}));
     assert_eq!(octave.elements().await, json!({"from": "device"}));
+    let frame = next_event(&mut dojot).await;
+    assert_eq!(
+        (&frame["metadata"]["deviceid"], &frame["attrs"]),
+        (&json!("dev"), &json!({"from": "device"}))
+    );
 
     let posted = json!({"path": PATH, "elems": {"from": "octave"}});
     world.done(201, Method::POST, "event", Some(posted)).await;
@@ -32,6 +38,11 @@ async fn an_event_reaches_every_dialect() {
         (&json!("temperature"), &json!("drogue://app/dev"))
     );
     assert_eq!(octave.elements().await, json!({"from": "octave"}));
+    let frame = next_event(&mut dojot).await;
+    assert_eq!(
+        (&frame["metadata"]["deviceid"], &frame["attrs"]),
+        (&json!("dev"), &json!({"from": "octave"}))
+    );
 
     world
         .done(201, Method::POST, "stream", Some(json!({"path": "/app/weather"})))

@@ -195,8 +195,9 @@ async fn a_stream_that_is_removed_ends_its_subscriptions() {
     assert_eq!(client.elements().await, json!({"n": 3}));
 }
 
-/// Subscriptions come and go at random while events flow: exactly what was published between an acknowledgement and the next
-/// request arrives, once, and nothing is acknowledged out of order.
+/// Subscriptions come and go at random while events flow: what was published since the acknowledgement arrives, all of it, in its
+/// order, once, until the subscription ends; behind its end nothing. (What was published a moment before a client says that it wants
+/// no more may not be on its way yet, and does not come: it is the end of what was wanted, and nothing before it is missing.)
 #[tokio::test]
 async fn subscriptions_come_and_go_while_events_flow() {
     const STREAMS: usize = 5;
@@ -214,6 +215,14 @@ async fn subscriptions_come_and_go_while_events_flow() {
         let stream = (random % STREAMS as u64) as usize;
         let path = format!("/app/devices/dev/c{stream}");
         let kind = if random & 64 == 0 { "subscribe" } else { "unsubscribe" };
+        // Every other time all of it is waited for.
+        while kind == "unsubscribe"
+            && random & 128 == 0
+            && subscribed.get(&stream).is_some_and(|wanted| !wanted.is_empty())
+        {
+            let frame = client.next().await;
+            took(&mut subscribed, &frame);
+        }
         let request = json!({"msgId": message, "object": "event", "type": kind, "path": path});
         client.say(request.to_string()).await;
         loop {
@@ -230,8 +239,8 @@ async fn subscriptions_come_and_go_while_events_flow() {
         }
         if kind == "subscribe" {
             subscribed.entry(stream).or_default();
-        } else if let Some(missing) = subscribed.remove(&stream) {
-            assert!(missing.is_empty(), "{missing:?} were published before and did not come");
+        } else {
+            subscribed.remove(&stream);
         }
         for _ in 0..random % 4 {
             random ^= random << 13;

@@ -5,7 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clients;
 mod dialects;
 mod extras;
+mod import;
 mod list;
 mod world;

@@ -106,6 +106,21 @@ impl World {
         answer["body"].clone()
     }
 
+    /// A topic of dojot, as its clients open it.
+    pub async fn dojot(&self, topic: &str) -> Socket {
+        let login = json!({"username": self.user, "passwd": self.key}).to_string();
+        let login = self.http.post(format!("{}/auth", self.server.url)).body(login);
+        let (_, answer) = told(login.send().await.unwrap()).await;
+        let ticket = self.http.get(format!("{}/kafka-ws/v1/ticket", self.server.url));
+        let ticket = ticket.bearer_auth(answer["jwt"].as_str().unwrap());
+        let (_, answer) = told(ticket.send().await.unwrap()).await;
+        let path = format!(
+            "kafka-ws/v1/topics/{topic}?ticket={}",
+            answer["ticket"].as_str().unwrap()
+        );
+        self.server.connect(&path, None).await.unwrap()
+    }
+
     /// Publishes as the device.
     pub async fn publish(&self, channel: &str, payload: &Value) {
         assert_eq!(self.server.publish(&self.http, channel, payload).await.unwrap(), 202);

@@ -7,9 +7,11 @@
 //! | `streams.rs` | `/stream` |
 //! | `post.rs`, `read.rs` | `/event`: posted, and read newest first |
 //! | `tokens.rs` | `/token` |
+//! | `import.rs` | `/import`: what clients of the original carry in their code |
 
 mod body;
 mod call;
+mod import;
 mod post;
 mod read;
 mod streams;
@@ -43,6 +45,7 @@ pub(crate) async fn serve(State(octave): State<Arc<Octave>>, request: Request) -
             (&Method::POST, ["token"]) => call.create_token(&octave.read_body(&head.headers, body).await?).await,
             (&Method::GET, ["token"]) => call.list_tokens().await,
             (&Method::DELETE, ["token", id]) => call.delete_token(id).await,
+            (&Method::POST, ["import"]) => call.import(&octave.read_body(&head.headers, body).await?).await,
             (_, ["stream" | "event" | "token"] | ["stream" | "event" | "token", _]) => {
                 let text = format!(
                     "{} is not served here: streams and events are made, read and removed",

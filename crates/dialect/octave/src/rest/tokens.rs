@@ -144,7 +144,7 @@ impl Call<'_> {
 }
 
 /// What follows the company in a path that grants something: empty for all of the company.
-fn granted(below: &str) -> Result<String, Problem> {
+pub(super) fn granted(below: &str) -> Result<String, Problem> {
     let below = below.strip_suffix('/').unwrap_or(below);
     match below {
         "" | "/devices" => Ok(below.to_owned()),
