@@ -3,7 +3,7 @@
 //! Each client has threads and connections of its own, so there are few: one for topics, one or two that produce, one per
 //! thread that reads, and one or few that follow.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -15,6 +15,7 @@ use rdkafka::{
     producer::{DeliveryResult, ProducerContext, ThreadedProducer},
 };
 use sockeye_limits as limits;
+use sockeye_log::Incarnation;
 
 use crate::{
     KafkaOptions, OptionsError,
@@ -29,11 +30,31 @@ pub(crate) struct Context {
     away: Arc<Away>,
 }
 
+/// Which topics a client has known. One that is made again under its name needs another client: librdkafka 2.12 goes on to compare the
+/// epochs of leaders with those of the topic that was removed, takes what is new for outdated, and once it has lost a leader never
+/// finds another (`rd_kafka_toppar_leader_update`; met by `tests/kafka_faults` of the command line).
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<String, Incarnation>);
+
 pub(crate) type Admin = AdminClient<Context>;
 pub(crate) type Consumer = BaseConsumer<Context>;
 pub(crate) type Producer = ThreadedProducer<Context>;
 
 // ----------------------------------------------------------------------------------------------
+
+impl Known {
+    /// Whether the client can be used for this topic, which it knows from now on.
+    pub(crate) fn admits(&mut self, name: &str, incarnation: Incarnation) -> bool {
+        match self.0.get(name) {
+            Some(known) => *known == incarnation,
+            None if self.0.len() >= limits::KAFKA_KNOWN_TOPICS => false,
+            None => {
+                self.0.insert(name.to_owned(), incarnation);
+                true
+            }
+        }
+    }
+}
 
 /// For topics and positions.
 pub(crate) fn admin(options: &KafkaOptions) -> Result<Admin, OptionsError> {
@@ -173,5 +194,18 @@ impl ProducerContext for Context {
                 Err(code)
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_knows_one_topic_of_a_name() {
+        let mut known = Known::default();
+        assert!(known.admits("a", Incarnation(1)) && known.admits("b", Incarnation(2)));
+        assert!(known.admits("a", Incarnation(1)));
+        assert!(!known.admits("a", Incarnation(3)));
     }
 }

@@ -23,7 +23,7 @@ use sockeye_log::{Batch, Follow, Incarnation, Position, ReadError, Topic, Unavai
 use crate::{
     KafkaOptions,
     admin::{Topics, incarnation, unavailable},
-    client::{self, Consumer},
+    client::{self, Consumer, Known},
     native::{Fetched, Queue, TopicHandle},
     pool::Pool,
     read::is_gone,
@@ -46,9 +46,15 @@ struct Shared {
     work: Condvar,
 }
 
+/// A client that follows.
+struct Client {
+    consumer: Arc<Consumer>,
+    known: Known,
+}
+
 #[derive(Default)]
 struct State {
-    clients: Vec<Arc<Consumer>>,
+    clients: Vec<Client>,
     /// By number; until the watch has ended them.
     followed: BTreeMap<u64, Arc<Followed>>,
     next_number: u64,
@@ -153,7 +159,7 @@ impl Shared {
     fn follow(&self, name: &str, position: &Position) -> Result<(u64, Arc<Followed>), Unavailable> {
         let refused = |code| unavailable("give records", code);
         let mut state = self.lock();
-        let client = self.free_client(&mut state, name)?;
+        let client = self.free_client(&mut state, name, position.incarnation())?;
         let handle = TopicHandle::new(&client, name).map_err(refused)?;
         let queue = Queue::new(&client);
         let partitions: Vec<i32> = position
@@ -183,23 +189,34 @@ impl Shared {
         Ok((number, followed))
     }
 
-    /// A client that does not read this topic.
-    fn free_client(&self, state: &mut State, name: &str) -> Result<Arc<Consumer>, Unavailable> {
-        let reads = |client: &Arc<Consumer>| {
-            state
-                .followed
-                .values()
-                .any(|one| one.name == name && Arc::ptr_eq(one.queue.client(), client))
-        };
-        if let Some(client) = state.clients.iter().find(|client| !reads(client)) {
-            return Ok(client.clone());
+    /// A client that does not read this topic, and has never known another one of its name.
+    fn free_client(
+        &self,
+        state: &mut State,
+        name: &str,
+        incarnation: Incarnation,
+    ) -> Result<Arc<Consumer>, Unavailable> {
+        let State { clients, followed, .. } = state;
+        let is_of = |one: &Followed, client: &Client| Arc::ptr_eq(one.queue.client(), &client.consumer);
+        let reads = |client: &Client| followed.values().any(|one| one.name == name && is_of(one, client));
+        for client in clients.iter_mut() {
+            if !reads(client) && client.known.admits(name, incarnation) {
+                return Ok(client.consumer.clone());
+            }
         }
+        // One that has nothing to do, and could not be used here, is not kept.
+        clients.retain(|client| followed.values().any(|one| is_of(one, client)));
         if state.clients.len() >= limits::KAFKA_FOLLOWERS_OF_TOPIC {
             return Err(Unavailable("too many followers of one topic".to_owned()));
         }
         let client = client::consumer(&self.options, limits::KAFKA_FETCH_WAIT)
             .map_err(|error| Unavailable(error.to_string()))?;
-        state.clients.push(client.clone());
+        let mut known = Known::default();
+        known.admits(name, incarnation);
+        state.clients.push(Client {
+            consumer: client.clone(),
+            known,
+        });
         Ok(client)
     }
 
@@ -224,7 +241,7 @@ impl Shared {
                 .iter()
                 .filter_map(|number| state.followed.get(number).cloned())
                 .collect();
-            let clients = state.clients.clone();
+            let clients: Vec<_> = state.clients.iter().map(|client| client.consumer.clone()).collect();
             drop(state);
 
             for followed in ending {

@@ -53,7 +53,11 @@ impl KafkaLog {
         let clients = (0..limits::KAFKA_THREADS)
             .map(|_| client::consumer(options, limits::KAFKA_READ_WAIT))
             .collect::<Result<Vec<_>, _>>()?;
-        let readers = clients.iter().cloned().map(Reader::new).collect();
+        let readers = clients
+            .iter()
+            .cloned()
+            .map(|client| Reader::new(options.clone(), client))
+            .collect();
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),

@@ -1,25 +1,28 @@
 //! One read: partitions fetched from a position up to an end that is known, or to a limit.
 
 use std::{
+    cell::RefCell,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use sockeye_limits as limits;
-use sockeye_log::{Batch, Position, ReadLimit, Unavailable};
+use sockeye_log::{Batch, Incarnation, Position, ReadLimit, Unavailable};
 
 use crate::{
+    KafkaOptions,
     admin::{is_unknown_topic, unavailable},
     bounds::Bounds,
-    client::Consumer,
+    client::{self, Consumer, Known},
     native::{Fetched, Queue, TopicHandle},
     record::Reading,
 };
 
 /// What one thread reads with.
 pub(crate) struct Reader {
-    client: Arc<Consumer>,
+    options: KafkaOptions,
+    current: RefCell<(Arc<Consumer>, Known)>,
 }
 
 /// Why a read gave nothing.
@@ -53,8 +56,23 @@ enum State {
 // ----------------------------------------------------------------------------------------------
 
 impl Reader {
-    pub(crate) fn new(client: Arc<Consumer>) -> Self {
-        Self { client }
+    pub(crate) fn new(options: KafkaOptions, client: Arc<Consumer>) -> Self {
+        Self {
+            options,
+            current: RefCell::new((client, Known::default())),
+        }
+    }
+
+    /// A client that has never known another topic of this name.
+    fn client(&self, name: &str, incarnation: Incarnation) -> Result<Arc<Consumer>, ReadFailed> {
+        let mut current = self.current.borrow_mut();
+        if !current.1.admits(name, incarnation) {
+            let made = client::consumer(&self.options, limits::KAFKA_READ_WAIT);
+            let client = made.map_err(|error| ReadFailed::Unavailable(Unavailable(error.to_string())))?;
+            *current = (client, Known::default());
+            current.1.admits(name, incarnation);
+        }
+        Ok(current.0.clone())
     }
 
     /// Reads from a position that [`Bounds::locate`] gave.
@@ -72,8 +90,9 @@ impl Reader {
                 next: from,
             });
         }
-        let queue = Queue::new(&self.client);
-        let topic = TopicHandle::new(&self.client, &reading.name).map_err(failed)?;
+        let client = self.client(&reading.name, bounds.incarnation)?;
+        let queue = Queue::new(&client);
+        let topic = TopicHandle::new(&client, &reading.name).map_err(failed)?;
         let started = parts
             .iter()
             .try_for_each(|part| topic.start(part.number.cast_signed(), Some(part.next), &queue))
@@ -82,6 +101,8 @@ impl Reader {
         for part in &parts {
             topic.stop(part.number.cast_signed());
         }
+        // Log lines and errors, which the context has written down.
+        while client.poll(Duration::ZERO).is_some() {}
         let records = records?;
         let mut next = from;
         for part in &parts {
