@@ -65,6 +65,8 @@ impl From<Problem> for Response {
         let mut response = envelope(status, &json!({}), &[&problem.text], &[]);
         let headers = response.headers_mut();
         let told: &[(HeaderName, &'static str)] = match status {
+            // What is left of the body is not read.
+            StatusCode::PAYLOAD_TOO_LARGE => &[(header::CONNECTION, "close")],
             StatusCode::METHOD_NOT_ALLOWED => &[(header::ALLOW, "GET, POST, DELETE, OPTIONS")],
             StatusCode::UPGRADE_REQUIRED => &[
                 (header::CONNECTION, "upgrade"),
