@@ -64,7 +64,7 @@ async fn import(client: &Client, user: &str, key: &str, application: &str, line:
         .header("X-Auth-User", user)
         .header("X-Auth-Token", key)
         .body(line.to_owned());
-    let response = call.send().await.map_err(|error| error.without_url());
+    let response = call.send().await.map_err(reqwest::Error::without_url);
     let response = response.context("no answer from the server")?;
     if response.status().is_success() {
         return Ok(());
