@@ -5,13 +5,14 @@ the topic with it. Prints each message as a line, and in the end how the connect
     python3 follow.py http://localhost:8080 USER PASSWORD admin.device-data 'where=attrs.temperature=gt:30;' 'fields=attrs'
 """
 
+import asyncio
 import json
 import sys
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from websockets import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 base, username, passwd, topic, *filters = sys.argv[1:]
 
@@ -29,10 +30,16 @@ jwt = fetch("/auth", body={"username": username, "passwd": passwd})["jwt"]
 ticket = fetch("/kafka-ws/v1/ticket", headers={"Authorization": f"Bearer {jwt}"})["ticket"]
 
 query = "&".join([*filters, f"ticket={ticket}"])
-with connect(f"{base.replace('http', 'ws', 1)}/kafka-ws/v1/topics/{topic}?{query}") as socket:
-    print("open", flush=True)
-    try:
-        while True:
-            print(socket.recv(), flush=True)
-    except ConnectionClosed as closed:
-        print("closed", closed.rcvd.code, closed.rcvd.reason, flush=True)
+
+
+async def follow():
+    async with connect(f"{base.replace('http', 'ws', 1)}/kafka-ws/v1/topics/{topic}?{query}") as socket:
+        print("open", flush=True)
+        try:
+            while True:
+                print(await socket.recv(), flush=True)
+        except ConnectionClosed as closed:
+            print("closed", closed.rcvd.code, closed.rcvd.reason, flush=True)
+
+
+asyncio.run(follow())

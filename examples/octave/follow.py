@@ -5,13 +5,14 @@ each path. Prints the elements of each event as a line, and in the end how the c
     python3 follow.py http://localhost:8080 COMPANY USER TOKEN /COMPANY/devices/DEVICE/STREAM ..
 """
 
+import asyncio
 import json
 import sys
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from websockets import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 base, company, user, token, *paths = sys.argv[1:]
 
@@ -24,21 +25,26 @@ try:
 except HTTPError as error:
     sys.exit(f"{error.code} {json.load(error)['head']['errors'][0]}")
 
-with connect(f"{base.replace('http', 'ws', 1)}/session/{session}/ws") as socket:
-    for number, path in enumerate(paths):
-        socket.send(json.dumps({"msgId": number, "object": "event", "type": "subscribe", "path": path}))
-    waiting = set(range(len(paths)))
-    try:
-        while True:
-            frame = json.loads(socket.recv())
-            if frame.get("type") == "message":
-                event = frame["value"]
-                print(event["path"], json.dumps(event["elems"], separators=(",", ":")), flush=True)
-            elif not frame["head"]["ok"]:
-                sys.exit(f"{paths[frame['head']['msgId']]} {frame['head']['status']} {frame['head']['errors'][0]}")
-            else:
-                waiting.discard(frame["head"]["msgId"])
-                if not waiting:
-                    print("subscribed", flush=True)
-    except ConnectionClosed as closed:
-        print("closed", closed.rcvd.code, closed.rcvd.reason, flush=True)
+
+async def follow():
+    async with connect(f"{base.replace('http', 'ws', 1)}/session/{session}/ws") as socket:
+        for number, path in enumerate(paths):
+            await socket.send(json.dumps({"msgId": number, "object": "event", "type": "subscribe", "path": path}))
+        waiting = set(range(len(paths)))
+        try:
+            while True:
+                frame = json.loads(await socket.recv())
+                if frame.get("type") == "message":
+                    event = frame["value"]
+                    print(event["path"], json.dumps(event["elems"], separators=(",", ":")), flush=True)
+                elif not frame["head"]["ok"]:
+                    sys.exit(f"{paths[frame['head']['msgId']]} {frame['head']['status']} {frame['head']['errors'][0]}")
+                else:
+                    waiting.discard(frame["head"]["msgId"])
+                    if not waiting:
+                        print("subscribed", flush=True)
+        except ConnectionClosed as closed:
+            print("closed", closed.rcvd.code, closed.rcvd.reason, flush=True)
+
+
+asyncio.run(follow())
