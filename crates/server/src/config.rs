@@ -126,6 +126,8 @@ pub struct DojotConfig {
     pub tenant_claim: String,
     /// JSON file with keys of HS256, by `iss`.
     pub secrets: Option<PathBuf>,
+    /// Where a gateway connects that has verified tokens.
+    pub gateway: Option<SocketAddr>,
     /// How long a ticket can be used.
     pub ticket_life: Duration,
     /// How a client is told that its ticket does not count.
@@ -226,6 +228,7 @@ impl Default for Config {
             dojot: DojotConfig {
                 tenant_claim: String::new(),
                 secrets: None,
+                gateway: None,
                 ticket_life: Duration::ZERO,
                 ticket_errors: TicketErrors::Close,
                 connection_life: None,

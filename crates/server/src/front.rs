@@ -22,6 +22,7 @@ pub(crate) struct Addresses {
     proxies: Arc<Proxies>,
     metrics: Option<Listener>,
     metrics_tls: Option<Tls>,
+    gateway: Option<Listener>,
 }
 
 /// The front of a server. Dropped without having been closed it ends at once, and its connections with it.
@@ -30,6 +31,8 @@ pub(crate) struct Front {
     pub(crate) http: SocketAddr,
     /// Where `/metrics` is served.
     pub(crate) metrics: Option<SocketAddr>,
+    /// Where a gateway of dojot connects.
+    pub(crate) gateway: Option<SocketAddr>,
     life: Life,
     threads: Vec<JoinHandle<()>>,
 }
@@ -51,12 +54,15 @@ impl Addresses {
             .metrics_bind
             .map(|address| bind(address, "metrics-bind"))
             .transpose()?;
+        let gateway = config.dojot.gateway;
+        let gateway = gateway.map(|address| bind(address, "dojot-gateway")).transpose()?;
         Ok(Self {
             http,
             tls,
             proxies: Arc::new(Proxies::new(config.proxy.clone())),
             metrics,
             metrics_tls,
+            gateway,
         })
     }
 }
@@ -76,11 +82,13 @@ impl Front {
             proxies,
             metrics,
             metrics_tls,
+            gateway,
         } = addresses;
         let of_metrics = metrics.as_ref().map(|listener| listener.address);
         let mut front = Self {
             http: http.address,
             metrics: of_metrics,
+            gateway: gateway.as_ref().map(|listener| listener.address),
             life,
             threads: Vec::new(),
         };
@@ -98,7 +106,12 @@ impl Front {
         }
         let http = (http, rooms.http(connections, tls, proxies));
         let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS, metrics_tls)));
-        let acceptor = listener::start(iter::once(http).chain(metrics), &queues, &front.life.stop);
+        let gateway = gateway.map(|listener| (listener, rooms.gateway(connections)));
+        let acceptor = listener::start(
+            iter::once(http).chain(metrics).chain(gateway),
+            &queues,
+            &front.life.stop,
+        );
         front.threads.push(acceptor.map_err(StartError::Thread)?);
         Ok(front)
     }

@@ -39,6 +39,8 @@ pub(crate) struct Rooms {
     engines: Engines,
     mirror: Option<Arc<Mirror>>,
     protocols: Router,
+    /// What is behind a gateway of dojot.
+    behind_gateway: Router,
     health: Router,
     numbers: Arc<Numbers>,
     metrics: Metrics,
@@ -110,8 +112,19 @@ impl Rooms {
             },
             retention: config.retention,
         };
-        let (read, may) = (Arc::clone(&log), Arc::clone(&access));
-        let dojot = Dojot::new(may, tokens, read, Arc::clone(&delivery), settings, dojot_metrics);
+        let dojot = |tokens| {
+            let (read, may) = (Arc::clone(&log), Arc::clone(&access));
+            let dojot = Dojot::new(
+                may,
+                tokens,
+                read,
+                Arc::clone(&delivery),
+                settings,
+                dojot_metrics.clone(),
+            );
+            sockeye_dialect_dojot::router(Arc::new(dojot)).layer(any_origin())
+        };
+        let (behind_gateway, dojot) = (dojot(tokens.clone().trusted()), dojot(tokens));
 
         let octave_metrics = sockeye_dialect_octave::Metrics::default();
         octave_metrics.register(&mut numbers);
@@ -147,7 +160,7 @@ impl Rooms {
             .merge(sockeye_dialect_octave::router(octave).layer(any_origin()))
             .merge(sockeye_ingest_http::router(Arc::clone(&ingest)))
             .merge(sockeye_ingest_http::webhooks(ingest, &drogue))
-            .merge(sockeye_dialect_dojot::router(Arc::new(dojot)).layer(any_origin()))
+            .merge(dojot)
             .merge(drogue);
         let health = health::router(Health {
             log,
@@ -159,6 +172,7 @@ impl Rooms {
             engines,
             mirror,
             protocols,
+            behind_gateway,
             health,
             numbers: Arc::new(numbers),
             metrics,
@@ -172,6 +186,12 @@ impl Rooms {
             proxies,
             ..self.service("http", router, connections, tls)
         }
+    }
+
+    /// What clients of dojot get whose tokens a gateway has verified.
+    pub(crate) fn gateway(&self, connections: usize) -> Service {
+        let router = self.behind_gateway.clone().merge(self.health.clone());
+        self.service("gateway", router, connections, None)
     }
 
     /// What scrapers get.

@@ -74,6 +74,11 @@ impl Server {
         Some(format!("{}://{address}/metrics", scheme(self.config.metrics_tls)))
     }
 
+    /// Where a gateway of dojot connects, if one is served.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.front.gateway
+    }
+
     /// Where `/metrics` is served, unless it is off.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.front.metrics

@@ -193,6 +193,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.dojot.secrets, value::or("off", text, value::path)),
     },
     Setting {
+        key: "dojot.gateway",
+        default: "off",
+        allowed: "`off`, or an IP address and a port, such as `127.0.0.1:8081`; port 0 takes a free one",
+        doc: "Where a gateway connects that has verified the tokens of such clients, and nobody else can: only these clients are \
+              served there, plainly, and their tokens are believed as they are.",
+        set: |config, text| {
+            put(
+                &mut config.dojot.gateway,
+                value::or("off", text, |text| text.parse().ok()),
+            )
+        },
+    },
+    Setting {
         key: "dojot.ticket_life",
         default: "60s",
         allowed: "a duration such as `60s` or `5m`, from one second to one hour",

@@ -1,6 +1,7 @@
-//! Sockeye beside itself: what compressed frames, many lanes, stalled readers, what was missed and groups cost.
+//! Sockeye beside itself: what compressed frames, many lanes, filters, stalled readers, what was missed and groups cost.
 
 mod deflate;
+mod dojot;
 mod groups;
 mod lanes;
 mod past;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result};
 use sockeye_load::{Load, Outcome, Pace, Plan, Publishing};
 
 use crate::{report::Table, sockeye::Sockeye};
+
+pub use dojot::FILTERS;
 
 const WARM_UP: Duration = Duration::from_millis(500);
 const ROUND: Duration = Duration::from_millis(1500);
@@ -25,6 +28,7 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
     // Each has a server of its own: what one leaves in memory and in the log is not the other's.
     deflate::run(rounds, &Sockeye::start(binary)?, &mut table).context("deflate")?;
     lanes::run(rounds, &Sockeye::start(binary)?, &mut table).context("lanes")?;
+    dojot::run(rounds, &Sockeye::start(binary)?, &mut table).context("dojot")?;
     stalled::run(rounds, &Sockeye::start(binary)?, &mut table).context("stalled readers")?;
     past::resumes(&Sockeye::start(binary)?, &mut table).context("resumes")?;
     past::backlog(&Sockeye::start(binary)?, &mut table).context("backlog")?;

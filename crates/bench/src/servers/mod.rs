@@ -5,6 +5,7 @@ mod bare;
 mod control;
 mod floor;
 mod floor_tls;
+mod trees;
 mod tungstenite;
 
 use anyhow::{Result, bail};
@@ -19,7 +20,8 @@ pub fn serve(name: &str, folder: &str) -> Result<()> {
         "floor-tls" => floor_tls::serve(folder),
         // Not a server, but a process of its own too; the word behind it is where Kafka is.
         "kafka-consumer" => crate::kafka::serve_consumer(folder),
+        "trees" => trees::serve(),
         "tungstenite" => tungstenite::serve(),
-        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, kafka-consumer, tungstenite"),
+        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite"),
     }
 }

@@ -95,7 +95,7 @@ async fn what_is_due_goes_out_in_one_write() {
     assert_eq!(writes.load(Ordering::Relaxed), 1);
 }
 
-/// compat/drogue.md 1.6: one frame, whatever the size.
+/// compat/drogue.md 1.6: one frame, whatever the size; none of what an encoder does not show.
 #[tokio::test(start_paused = true)]
 async fn an_event_is_one_frame() {
     let sizes = [0, 1, 125, 126, 65_535, 65_536, 900_000];
@@ -107,7 +107,8 @@ async fn an_event_is_one_frame() {
     assert_eq!(end.await.unwrap().cause, Cause::Dead);
     let frames = reader.await.unwrap();
     let texts = frames.iter().filter(|(opcode, _)| *opcode == TEXT);
-    assert!(texts.map(|(_, payload)| payload.len()).eq(sizes));
+    let shown = sizes.into_iter().filter(|size| *size > 0);
+    assert!(texts.map(|(_, payload)| payload.len()).eq(shown));
 }
 
 /// DESIGN.md, delivery contract 8.

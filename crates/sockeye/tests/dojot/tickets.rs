@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::support::{APP, Server, closed, next_message};
+use sockeye_parts::postgres::Postgres;
+
+use crate::support::{APP, Server, Socket, closed, next_message};
 use crate::world::{ISSUER, SECRET, World};
 
 async fn fetch(world: &World, method: Method, authorization: Option<&str>) -> (u16, Value) {
@@ -178,14 +180,9 @@ async fn of_two_who_use_a_ticket_at_the_same_instant_one_wins_a_thousand_times()
     let topic = format!("{APP}.c");
     for round in 0..1_000 {
         let ticket = world.ticket().await;
-        let (one, two) = join(
-            world.open_with(&ticket, &topic, ""),
-            world.open_with(&ticket, &topic, ""),
-        )
-        .await;
+        let open = || Box::pin(world.open_with(&ticket, &topic, ""));
+        let (one, two) = join(open(), open()).await;
         let (mut one, mut two) = (one.unwrap(), two.unwrap());
-        // The one that lost is closed with 4401; the other is open, and answers.
-        let lost = async |socket: &mut _| matches!(first(socket).await, Message::Close(Some(close)) if u16::from(close.code) == 4401);
         let outcome = [lost(&mut one).await, lost(&mut two).await];
         assert_eq!(
             outcome.iter().filter(|lost| **lost).count(),
@@ -195,8 +192,13 @@ async fn of_two_who_use_a_ticket_at_the_same_instant_one_wins_a_thousand_times()
     }
 }
 
+/// Whether a socket lost its ticket to another: it is closed with 4401. One that is open answers.
+async fn lost(socket: &mut Socket) -> bool {
+    matches!(first(socket).await, Message::Close(Some(close)) if u16::from(close.code) == 4401)
+}
+
 /// What a socket says first when it is asked: the close, or the answer to a Ping.
-async fn first(socket: &mut crate::support::Socket) -> Message {
+async fn first(socket: &mut Socket) -> Message {
     use futures_util::SinkExt as _;
     // Who is closed already may not be able to ask.
     let _ = socket.send(Message::Ping("x".into())).await;
@@ -225,6 +227,66 @@ async fn a_plain_request_uses_up_no_ticket() {
     assert_eq!(next_message(&mut socket).await, Message::Text(r#"{"a":1}"#.into()));
     let mut again = world.open_with(&ticket, &topic, "").await.unwrap();
     assert_eq!(closed(&mut again).await.0, 4401);
+}
+
+/// Behind a gateway that has verified them, tokens are believed; there is nothing else there.
+#[tokio::test]
+async fn behind_a_gateway_tokens_are_believed() {
+    let mut world = World::with(&["--dojot-gateway", "127.0.0.1:0"]);
+    let gateway = world.server.said("gateway of dojot: ");
+    let claims = json!({"service": APP, "exp": World::in_seconds(60)});
+    let token = World::signed(&claims, "a key that is not known here");
+    let ticket = async |base: &str| {
+        let request = world.http.get(format!("{base}/kafka-ws/v1/ticket"));
+        let answer = request.bearer_auth(&token).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(ticket(&world.server.url).await.0, 401);
+    let (status, body) = ticket(&gateway).await;
+    assert_eq!(status, 200);
+    let mut socket = world
+        .open_with(body["ticket"].as_str().unwrap(), &format!("{APP}.c"), "")
+        .await
+        .unwrap();
+    world.publish("c", r#"{"a":1}"#).await;
+    assert_eq!(next_message(&mut socket).await, Message::Text(r#"{"a":1}"#.into()));
+    let api = format!("{gateway}/api/registry/v1alpha1/apps");
+    assert_eq!(world.http.get(api).send().await.unwrap().status(), 404);
+}
+
+/// Tickets count on all servers, and once on all of them together.
+#[tokio::test]
+async fn a_ticket_counts_once_on_all_servers() {
+    let Some(postgres) = Postgres::start_or_say().unwrap() else {
+        return;
+    };
+    let url = postgres.database().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str| {
+        Server::start_with(&folder.path().join(name), |command| {
+            command.env("SOCKEYE_POSTGRES", &url);
+        })
+    };
+    let servers = [start("one"), start("two")];
+    servers[0].cli_ok(&["app", "create", APP]);
+    let http = crate::support::http();
+    let key = servers[0].admin();
+    for round in 0..50 {
+        let request = http.get(format!("{}/kafka-ws/v1/ticket", servers[round % 2].url));
+        let answer: Value = request.bearer_auth(&key).send().await.unwrap().json().await.unwrap();
+        let path = format!(
+            "kafka-ws/v1/topics/{APP}.c?ticket={}",
+            answer["ticket"].as_str().unwrap()
+        );
+        let [one, two] = [0, 1].map(|server: usize| Box::pin(servers[server].connect(&path, None)));
+        let (one, two) = join(one, two).await;
+        let outcome = [lost(&mut one.unwrap()).await, lost(&mut two.unwrap()).await];
+        assert_eq!(
+            outcome.iter().filter(|lost| **lost).count(),
+            1,
+            "round {round}: {outcome:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -119,9 +119,14 @@ impl Server {
 
     /// Where the numbers are, if it was started with `--metrics-bind`.
     pub fn metrics_url(&mut self) -> String {
+        self.said("metrics: ")
+    }
+
+    /// What stands behind these words in what it says at its start.
+    pub fn said(&mut self, words: &str) -> String {
         let said = self.output.by_ref().map_while(Result::ok);
-        let mut urls = said.filter_map(|line| Some(line.strip_prefix("metrics: ")?.to_owned()));
-        urls.next().expect("it says where")
+        let mut found = said.filter_map(|line| Some(line.strip_prefix(words)?.to_owned()));
+        found.next().expect("it says so")
     }
 
     /// The administrator's `user:key`.
