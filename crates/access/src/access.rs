@@ -9,13 +9,16 @@ use sockeye_registry::{AccessKey, Application, Change, Registry, Unavailable, Us
 use tokio::sync::broadcast;
 
 use crate::caller::{Caller, Permission, Proof};
+use crate::known::Known;
 use crate::oidc::{Claims, Oidc, VerifyError};
 use crate::rights::Rights;
 use crate::{Credentials, ProviderUnavailable, Right, Secret, TokenError, audit, key};
 
-/// Tells who a user is and what the user may do. Asks the registry each time, so that a right that ends has ended.
+/// Tells who a user is and what the user may do. What it remembers is forgotten with the change that makes it wrong, so that a right
+/// that ends has ended.
 pub struct Access {
     pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) known: Known,
     oidc: Option<Oidc>,
     rights: Arc<Rights>,
     /// Keys whose use was noted a moment ago.
@@ -74,6 +77,7 @@ impl Access {
     pub fn new(registry: Arc<dyn Registry>) -> Self {
         Self {
             rights: Rights::new(Arc::clone(&registry)),
+            known: Known::new(Arc::clone(&registry)),
             registry,
             oidc: None,
             noted: Cache::builder()
@@ -118,15 +122,15 @@ impl Access {
 
     async fn by_key(&self, user: Option<&str>, key: &Secret) -> Result<Caller, AuthenticateError> {
         let prefix = key::id(key).ok_or(AuthenticateError::Denied)?;
-        let stored = self.registry.key(&prefix).await?.ok_or(AuthenticateError::Denied)?;
+        let stored = self.known.key(&prefix).await?.ok_or(AuthenticateError::Denied)?;
         if !key::matches(key, &stored.hash) || user.is_some_and(|user| stored.user != *user) {
             return Err(AuthenticateError::Denied);
         }
-        self.of_key(stored).await
+        self.of_key(&stored).await
     }
 
     /// Whose a key is that was shown, as long as it counts.
-    pub(crate) async fn of_key(&self, stored: AccessKey) -> Result<Caller, AuthenticateError> {
+    pub(crate) async fn of_key(&self, stored: &AccessKey) -> Result<Caller, AuthenticateError> {
         let now = Timestamp::now();
         if stored.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticateError::KeyExpired);
@@ -134,15 +138,15 @@ impl Access {
         if stored.disabled {
             return Err(AuthenticateError::KeyDisabled);
         }
-        let user = self.registry.user(&stored.user).await?;
+        let user = self.known.user(&stored.user).await?;
         let user = counts(user.ok_or(AuthenticateError::Denied)?)?;
         self.note_use(&stored.prefix, now).await;
         Ok(Caller::User {
-            name: user.name,
+            name: user.name.clone(),
             admin: user.admin,
             proof: Proof::Key {
-                prefix: stored.prefix,
-                scope: stored.scope,
+                prefix: stored.prefix.clone(),
+                scope: stored.scope.clone(),
                 expires: stored.expires,
             },
         })
@@ -159,7 +163,7 @@ impl Access {
             })?;
         let user = counts(self.learned(&claims).await?)?;
         Ok(Caller::User {
-            name: user.name,
+            name: user.name.clone(),
             admin: user.admin || claims.admin,
             proof: Proof::Token {
                 identity: claims.identity,
@@ -169,14 +173,14 @@ impl Access {
     }
 
     /// The user of a token; learned, if it is the first.
-    async fn learned(&self, claims: &Claims) -> Result<User, AuthenticateError> {
-        if let Some(user) = self.registry.user_of(&claims.identity).await? {
+    async fn learned(&self, claims: &Claims) -> Result<Arc<User>, AuthenticateError> {
+        if let Some(user) = self.known.user_of(&claims.identity).await? {
             return Ok(user);
         }
         match self.registry.learn_user(&claims.identity, &claims.name).await {
             Ok(user) => {
                 audit!("user.learned", user = user.name, issuer = claims.identity.issuer);
-                Ok(user)
+                Ok(Arc::new(user))
             }
             Err(WriteError::Unavailable(unavailable)) => Err(unavailable.into()),
             Err(_taken) => Err(AuthenticateError::NameTaken(claims.name.clone())),
@@ -230,7 +234,21 @@ impl Access {
         }
     }
 
-    /// The application, if the caller may do this with it.
+    /// The application as it is remembered, if the caller may do this with it: for who opens streams. A change that this node was
+    /// told of counts.
+    pub async fn admit(
+        &self,
+        caller: &Caller,
+        application: &str,
+        permission: Permission,
+    ) -> Result<Arc<Application>, AuthorizeError> {
+        match self.known.application(application).await? {
+            Some(application) if caller.may(permission, &application) => Ok(application),
+            _ => Err(AuthorizeError::NotFound),
+        }
+    }
+
+    /// The application as it is stored, if the caller may do this with it: for who shows or changes it.
     pub async fn authorize(
         &self,
         caller: &Caller,
@@ -244,7 +262,7 @@ impl Access {
     }
 }
 
-pub(crate) fn counts(user: User) -> Result<User, AuthenticateError> {
+pub(crate) fn counts(user: Arc<User>) -> Result<Arc<User>, AuthenticateError> {
     if user.disabled {
         return Err(AuthenticateError::UserDisabled);
     }

@@ -110,13 +110,12 @@ pub fn hash(key: &str) -> String {
 
 /// Lower-case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    let text = String::with_capacity(2 * bytes.len());
-    bytes.iter().fold(text, |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a string takes what is written");
-        hex
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }
 
 /// Whether `stored` is the hash of `key`, in constant time.

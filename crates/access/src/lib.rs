@@ -7,6 +7,7 @@
 //! | `key.rs` | access keys: making, checking, hashing |
 //! | `oidc.rs` | [`Oidc`]: tokens of providers |
 //! | `access.rs` | [`Access`]: who a user is, by what is shown |
+//! | `known.rs` | keys, users and applications as remembered, current with every change |
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
 //! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
 //! | `session.rs` | sessions of Octave: an admission for several sockets |
@@ -25,6 +26,7 @@ mod credentials;
 mod device;
 mod directory;
 pub mod key;
+mod known;
 mod login;
 pub mod oidc;
 mod password;

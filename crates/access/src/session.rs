@@ -81,10 +81,10 @@ impl Access {
         if session.expires <= Timestamp::now() {
             return Ok(None);
         }
-        let Some(stored) = self.registry.key(&session.key).await? else {
+        let Some(stored) = self.known.key(&session.key).await? else {
             return Ok(None);
         };
-        match self.of_key(stored).await {
+        match self.of_key(&stored).await {
             Ok(caller) => Ok(Some(Admitted { session, caller })),
             Err(AuthenticateError::Unavailable(unavailable)) => Err(unavailable),
             Err(_ended) => Ok(None),

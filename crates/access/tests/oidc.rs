@@ -273,6 +273,33 @@ async fn a_rotation_under_load_refuses_no_valid_token() {
     }
 }
 
+/// Signatures are remembered; with the key, they are forgotten.
+#[tokio::test]
+async fn a_token_that_was_verified_ends_with_its_key_and_its_time() {
+    let (signer, next) = (Signer::new("a"), Signer::new("b"));
+    let provider = Provider::start(&[&signer]).await;
+    let access = access(&provider, Watched::new());
+    let token = signer.sign(&claims(&provider));
+    for _ in 0..2 {
+        login(&access, &token).await.unwrap();
+    }
+    // Another key with the same name; what is signed with the new one has all of them fetched.
+    let namesake = Signer::new("a");
+    provider.publish(&[&namesake, &next]);
+    login(&access, &next.sign(&claims(&provider))).await.unwrap();
+    assert_eq!(login(&access, &token).await, refused(TokenError::Signature));
+    login(&access, &namesake.sign(&claims(&provider))).await.unwrap();
+
+    let mut short = claims(&provider);
+    short["exp"] = json!(now() + 2);
+    let short = namesake.sign(&short);
+    login(&access, &short).await.unwrap();
+    while login(&access, &short).await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(login(&access, &short).await, refused(TokenError::Expired));
+}
+
 #[tokio::test]
 async fn a_provider_that_is_away_is_told_and_comes_back() {
     let signer = Signer::new("a");

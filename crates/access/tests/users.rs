@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use common::Watched;
 use jiff::Timestamp;
 use sockeye_access::{Access, AuthenticateError, AuthorizeError, Caller, Credentials, Permission, Proof, Secret, key};
-use sockeye_registry::{AccessKey, Application, Registry, Role, Scope};
+use sockeye_registry::{AccessKey, Application, Preconditions, Registry, Role, Scope};
 
 /// A user with a key.
 async fn user(registry: &dyn Registry, name: &str, admin: bool) -> Credentials {
@@ -190,4 +190,65 @@ async fn a_key_with_the_prefix_of_another_is_no_key() {
         })
         .await;
     assert_eq!(outcome, Err(AuthenticateError::Denied));
+}
+
+/// Who comes back costs no read of the registry, and what takes a right counts with the answer to whoever took it.
+#[tokio::test]
+async fn what_is_known_is_not_read_again_until_it_changes() {
+    let registry = Watched::new();
+    let access = Access::new(registry.clone());
+    let eve = user(registry.as_ref(), "eve", false).await;
+    let Credentials::Key { key, .. } = &eve else {
+        unreachable!()
+    };
+    let prefix = key::prefix(key.expose()).unwrap();
+    let mut app = Application::named("app", "owner");
+    app.members.insert("eve".into(), Role::Reader);
+    registry.create_application(app).await.unwrap();
+    let enter = async || {
+        let caller = access.authenticate(&eve).await?;
+        let admitted = access.admit(&caller, "app", Permission::Read).await;
+        Ok::<_, AuthenticateError>(admitted.map(|application| application.members.len()))
+    };
+    assert_eq!(enter().await, Ok(Ok(1)));
+    assert_eq!(registry.reads(), 3, "key, user, application");
+    assert_eq!(enter().await, Ok(Ok(1)));
+    assert_eq!(registry.reads(), 0);
+
+    registry.set_key_disabled(prefix, true).await.unwrap();
+    assert_eq!(enter().await, Err(AuthenticateError::KeyDisabled));
+    registry.set_key_disabled(prefix, false).await.unwrap();
+    registry.set_user_disabled("eve", true).await.unwrap();
+    assert_eq!(enter().await, Err(AuthenticateError::UserDisabled));
+    registry.set_user_disabled("eve", false).await.unwrap();
+    assert_eq!(enter().await, Ok(Ok(1)));
+    let none = BTreeMap::new();
+    registry
+        .set_members("app", none, Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(enter().await, Ok(Err(AuthorizeError::NotFound)));
+    registry.delete_key(prefix).await.unwrap();
+    assert_eq!(enter().await, Err(AuthenticateError::Denied));
+}
+
+/// What was read before a change is not remembered behind it.
+#[tokio::test]
+async fn a_change_while_something_is_read_counts() {
+    let registry = Watched::new();
+    let access = Access::new(registry.clone());
+    let eve = user(registry.as_ref(), "eve", false).await;
+    let Credentials::Key { key, .. } = &eve else {
+        unreachable!()
+    };
+    let (reached, go) = registry.hold();
+    let change = async {
+        reached.await.unwrap();
+        let prefix = key::prefix(key.expose()).unwrap();
+        registry.delete_key(prefix).await.unwrap();
+        go.send(()).unwrap();
+    };
+    let (first, ()) = tokio::join!(access.authenticate(&eve), change);
+    assert!(first.is_ok(), "it was read before");
+    assert_eq!(access.authenticate(&eve).await, Err(AuthenticateError::Denied));
 }

@@ -383,6 +383,13 @@ pub const KEY_DESCRIPTION: usize = KIB;
 pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
 /// Keys whose use was noted a moment ago, remembered so that it is not noted again.
 pub const KEY_USED_CACHE: u64 = 10_000;
+/// Keys, users of providers, and users that are remembered for logins: a few hundred bytes each.
+pub const LOGINS_KNOWN: u64 = 20_000;
+/// What is remembered for logins is looked up again after this time, although every change is told: a node that is cut off from its
+/// registry lets nobody in for longer.
+pub const LOGINS_KNOWN_TIME: Duration = Duration::from_mins(5);
+/// Tokens whose signature was verified, by a hash of each: 32 bytes and what a cache adds.
+pub const TOKENS_VERIFIED: u64 = 20_000;
 /// Applications that a key may be limited to: who needs more gives none.
 pub const KEY_APPLICATIONS: usize = 100;
 /// Longest access key that somebody brings, in bytes: tokens of Octave have 32.

@@ -120,7 +120,7 @@ async fn events_in_kafka_and_the_registry_in_the_file_or_in_postgresql() {
     goes_round(&neither, false).await;
 }
 
-/// Streams and known devices go on, logins are refused for now.
+/// Streams, and devices and users that are known, go on; other logins are refused for now.
 #[tokio::test]
 async fn without_postgresql_what_runs_goes_on_and_it_is_used_when_it_is_back() {
     let Some(mut postgres) = Postgres::start_or_say().unwrap() else {
@@ -133,6 +133,8 @@ async fn without_postgresql_what_runs_goes_on_and_it_is_used_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let server = mix.start(folder.path());
     server.make_device();
+    let made = server.cli_ok(&["key", "create", "--user", "eve", "--output", "json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     let http = support::http();
     let mut socket = server.stream(APP).await;
     assert_eq!(server.publish(&http, "c", &numbered(0)).await.unwrap(), 202);
@@ -150,7 +152,10 @@ async fn without_postgresql_what_runs_goes_on_and_it_is_used_when_it_is_back() {
     for number in 0..2 {
         assert_eq!(next_event(&mut socket).await["data"], numbered(number));
     }
-    let login = server.connect(APP, Some(&format!("Bearer {}", server.admin()))).await;
+    let known = server.connect(APP, Some(&format!("Bearer {}", server.admin()))).await;
+    known.expect("who was known still is");
+    let new = format!("Bearer eve:{}", made["token"].as_str().unwrap());
+    let login = server.connect(APP, Some(&new)).await;
     let refused = login.expect_err("nobody can say who that is").to_string();
     assert!(refused.contains("503"), "{refused}");
     postgres.start_again().unwrap();

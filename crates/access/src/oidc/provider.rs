@@ -3,9 +3,13 @@
 //! Keys count for [`limits::JWKS_AGE`]. A token of an unknown key has them fetched anew, at most once in [`limits::JWKS_REFETCH`]
 //! whatever comes: who brings one waits for the next fetch, which serves all who wait. So no rotation refuses a valid token,
 //! and garbage cannot hammer the provider.
+//!
+//! A token that was verified is not verified again as long as the keys are the same: its claims are judged each time, and a key that
+//! the provider gives up ends what was remembered of all tokens.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use moka::sync::Cache;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sockeye_limits as limits;
@@ -22,12 +26,16 @@ pub(crate) struct Provider {
     known: RwLock<Known>,
     turn: Mutex<Turn>,
     waiting: Semaphore,
+    /// Tokens by their hash, with the [`Known::era`] of the keys that verified them.
+    verified: Cache<[u8; 32], u64>,
 }
 
 /// What is known of the keys.
 #[derive(Clone, Default)]
 struct Known {
     keys: Arc<Keys>,
+    /// Moves when they are others.
+    era: u64,
     /// When they were asked for.
     since: Option<Instant>,
 }
@@ -56,27 +64,35 @@ impl Provider {
             known: RwLock::default(),
             turn: Mutex::default(),
             waiting: Semaphore::new(limits::JWKS_WAITERS),
+            verified: Cache::new(limits::TOKENS_VERIFIED),
         }
     }
 
     /// Whether the provider signed the token.
     pub(crate) async fn verify(&self, token: &Token<'_>) -> Result<(), VerifyError> {
-        let known = self.known();
-        let mut keys = known.keys;
+        let mut known = self.known();
         let mut found = match known.since {
-            Some(since) if since.elapsed() < limits::JWKS_AGE => keys.find(token.kid.as_deref(), token.algorithm),
+            Some(since) if since.elapsed() < limits::JWKS_AGE => known.keys.find(token.kid.as_deref(), token.algorithm),
             _ => Found::Unknown,
         };
         if found == Found::Unknown {
-            keys = self.fetched().await?;
-            found = keys.find(token.kid.as_deref(), token.algorithm);
+            known = self.fetched().await?;
+            found = known.keys.find(token.kid.as_deref(), token.algorithm);
         }
-        match found {
-            Found::Key(key) if key.verify(token.algorithm, token.signed, &token.signature) => Ok(()),
-            Found::Key(_) => Err(TokenError::Signature.into()),
-            Found::Mismatch => Err(TokenError::Algorithm.into()),
-            Found::Unknown => Err(TokenError::UnknownKey.into()),
+        let key = match found {
+            Found::Key(key) => key,
+            Found::Mismatch => return Err(TokenError::Algorithm.into()),
+            Found::Unknown => return Err(TokenError::UnknownKey.into()),
+        };
+        let hash = token.hash();
+        if self.verified.get(&hash) == Some(known.era) {
+            return Ok(());
         }
+        if !key.verify(token.algorithm, token.signed, &token.signature) {
+            return Err(TokenError::Signature.into());
+        }
+        self.verified.insert(hash, known.era);
+        Ok(())
     }
 
     /// Whether the provider answers, as found out within [`limits::JWKS_PROBE`].
@@ -92,7 +108,7 @@ impl Provider {
     }
 
     /// The keys of a fetch that began after the call.
-    async fn fetched(&self) -> Result<Arc<Keys>, ProviderUnavailable> {
+    async fn fetched(&self) -> Result<Known, ProviderUnavailable> {
         let asked = Instant::now();
         let unavailable = |problem: String| ProviderUnavailable {
             issuer: self.issuer.url.clone(),
@@ -123,7 +139,7 @@ impl Provider {
             turn.problem = problem;
         }
         match &turn.problem {
-            None => Ok(self.known().keys),
+            None => Ok(self.known()),
             Some(problem) => Err(unavailable(problem.clone())),
         }
     }
@@ -137,6 +153,7 @@ impl Provider {
         known.since = Some(since);
         if *known.keys != keys {
             known.keys = Arc::new(keys);
+            known.era += 1;
         }
     }
 

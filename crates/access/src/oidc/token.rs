@@ -106,6 +106,17 @@ impl<'a> Token<'a> {
         })
     }
 
+    /// Tells the token, with its signature, from all others.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        hash.update(self.signed);
+        hash.update(b".");
+        hash.update(&self.signature);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hash.finish().as_ref());
+        bytes
+    }
+
     /// The claim `iss`.
     pub(crate) fn issuer(&self) -> Result<&str, TokenError> {
         self.text("iss").ok_or(TokenError::Claim("iss"))

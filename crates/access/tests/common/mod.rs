@@ -151,10 +151,14 @@ impl Registry for Watched {
         self.engine.ensure_user(name, admin).await
     }
     async fn user(&self, name: &str) -> Result<Option<User>, ReadError> {
-        self.engine.user(name).await
+        let found = self.engine.user(name).await;
+        self.after_read().await;
+        found
     }
     async fn user_of(&self, identity: &UserIdentity) -> Result<Option<User>, ReadError> {
-        self.engine.user_of(identity).await
+        let found = self.engine.user_of(identity).await;
+        self.after_read().await;
+        found
     }
     async fn learn_user(&self, identity: &UserIdentity, name: &str) -> Result<User, WriteError> {
         self.engine.learn_user(identity, name).await
@@ -175,7 +179,9 @@ impl Registry for Watched {
         self.engine.create_key(key).await
     }
     async fn key(&self, prefix: &str) -> Result<Option<AccessKey>, ReadError> {
-        self.engine.key(prefix).await
+        let found = self.engine.key(prefix).await;
+        self.after_read().await;
+        found
     }
     async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError> {
         self.engine.keys(user).await

@@ -75,7 +75,7 @@ impl Drogue {
             let again = self.access.authenticate(&credentials).await?;
             let again = self.authorize(&again, &target.application).await?;
             if again.metadata.uid != application.metadata.uid {
-                return Err(Refusal::NoApplication(again.metadata.name));
+                return Err(Refusal::NoApplication(again.metadata.name.clone()));
             }
         }
         let topic = Topic::events_of(target.application);
@@ -146,8 +146,8 @@ impl Drogue {
         Ok(response)
     }
 
-    async fn authorize(&self, caller: &Caller, application: &str) -> Result<Application, Refusal> {
-        match self.access.authorize(caller, application, Permission::Read).await {
+    async fn authorize(&self, caller: &Caller, application: &str) -> Result<Arc<Application>, Refusal> {
+        match self.access.admit(caller, application, Permission::Read).await {
             Ok(application) => Ok(application),
             Err(AuthorizeError::NotFound) => Err(Refusal::NoApplication(application.to_owned())),
             Err(AuthorizeError::Unavailable(unavailable)) => Err(unavailable.into()),
@@ -163,7 +163,7 @@ impl Drogue {
         // The topic of an application that is being deleted goes before it: asked again, access tells which it is.
         let again = self.authorize(caller, &application.metadata.name).await?;
         if again.metadata.uid != application.metadata.uid {
-            return Err(Refusal::NoApplication(again.metadata.name));
+            return Err(Refusal::NoApplication(again.metadata.name.clone()));
         }
         self.log.create_topic(topic, self.retention).await?;
         Ok(self.log.span(topic).await?)

@@ -1,0 +1,143 @@
+//! Keys, users and applications as they are remembered for those who log in again and again: a socket that comes back costs no read
+//! of the registry. Current with every change, as `directory.rs` is for devices: every look-up first takes in what changed since the
+//! last one, what is loaded is remembered only if nothing changed meanwhile, and what is not there is not remembered.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use moka::sync::{Cache, CacheBuilder};
+use sockeye_limits as limits;
+use sockeye_registry::{AccessKey, Application, Change, ReadError, Registry, User, UserIdentity};
+use tokio::sync::broadcast::{self, error::TryRecvError};
+
+pub(crate) struct Known {
+    registry: Arc<dyn Registry>,
+    feed: Mutex<Feed>,
+    /// By prefix.
+    keys: Cache<String, Arc<AccessKey>>,
+    users: Cache<String, Arc<User>>,
+    /// Names of the users of providers, which are for ever.
+    names: Cache<UserIdentity, String>,
+    applications: Cache<String, Arc<Application>>,
+}
+
+/// What changed, and how much of it was taken in.
+struct Feed {
+    changes: broadcast::Receiver<Change>,
+    /// Moves with every change.
+    era: u64,
+}
+
+// ----------------------------------------------------------------------------------------------
+
+impl Known {
+    pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
+        let feed = Feed {
+            changes: registry.changes(),
+            era: 0,
+        };
+        Self {
+            registry,
+            feed: Mutex::new(feed),
+            keys: for_a_time(limits::LOGINS_KNOWN).build(),
+            users: for_a_time(limits::LOGINS_KNOWN).build(),
+            names: Cache::new(limits::LOGINS_KNOWN),
+            applications: for_a_time(limits::LOGIN_CACHE_BYTES)
+                .weigher(|_, application: &Arc<Application>| weight(application))
+                .build(),
+        }
+    }
+
+    /// The key of this prefix.
+    pub(crate) async fn key(&self, prefix: &str) -> Result<Option<Arc<AccessKey>>, ReadError> {
+        let load = async { self.registry.key(prefix).await };
+        self.find(&self.keys, prefix, load).await
+    }
+
+    /// The user of this name.
+    pub(crate) async fn user(&self, name: &str) -> Result<Option<Arc<User>>, ReadError> {
+        let load = async { self.registry.user(name).await };
+        self.find(&self.users, name, load).await
+    }
+
+    /// The application of this name.
+    pub(crate) async fn application(&self, name: &str) -> Result<Option<Arc<Application>>, ReadError> {
+        let load = async { self.registry.application(name).await };
+        self.find(&self.applications, name, load).await
+    }
+
+    /// The user whom a provider calls so.
+    pub(crate) async fn user_of(&self, identity: &UserIdentity) -> Result<Option<Arc<User>>, ReadError> {
+        if let Some(name) = self.names.get(identity) {
+            return self.user(&name).await;
+        }
+        let Some(user) = self.registry.user_of(identity).await? else {
+            return Ok(None);
+        };
+        self.names.insert(identity.clone(), user.name.clone());
+        Ok(Some(Arc::new(user)))
+    }
+
+    async fn find<T: Send + Sync + 'static>(
+        &self,
+        cache: &Cache<String, Arc<T>>,
+        name: &str,
+        load: impl Future<Output = Result<Option<T>, ReadError>>,
+    ) -> Result<Option<Arc<T>>, ReadError> {
+        let era = self.catch_up().era;
+        if let Some(known) = cache.get(name) {
+            return Ok(Some(known));
+        }
+        let Some(loaded) = load.await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        let feed = self.catch_up();
+        if feed.era == era {
+            cache.insert(name.to_owned(), Arc::clone(&loaded));
+        }
+        Ok(Some(loaded))
+    }
+
+    /// Forgets what changed. While the lock is held, nothing else is taken in.
+    fn catch_up(&self) -> MutexGuard<'_, Feed> {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match feed.changes.try_recv() {
+                Ok(Change::Application(name)) => self.applications.invalidate(&name),
+                Ok(Change::Key(prefix)) => self.keys.invalidate(&prefix),
+                Ok(Change::User(name)) => self.users.invalidate(&name),
+                Ok(Change::Device { .. } | Change::Stream { .. }) => continue,
+                Err(TryRecvError::Empty) => return feed,
+                Ok(Change::All) | Err(TryRecvError::Lagged(_)) => self.forget_all(),
+                // The engine has stopped; nothing can be current any more.
+                Err(TryRecvError::Closed) => {
+                    self.forget_all();
+                    feed.era += 1;
+                    return feed;
+                }
+            }
+            feed.era += 1;
+        }
+    }
+
+    fn forget_all(&self) {
+        self.keys.invalidate_all();
+        self.users.invalidate_all();
+        self.applications.invalidate_all();
+    }
+}
+
+/// A cache whose entries are looked up again now and then: a node may be cut off from its registry, and is told no changes.
+fn for_a_time<T: Send + Sync + 'static>(capacity: u64) -> CacheBuilder<String, Arc<T>, Cache<String, Arc<T>>> {
+    Cache::builder()
+        .max_capacity(capacity)
+        .time_to_live(limits::LOGINS_KNOWN_TIME)
+}
+
+/// About how many bytes an application holds: those of its document, and of its members.
+fn weight(application: &Application) -> u32 {
+    /// Of a node of a map, and of what points to it.
+    const ENTRY: usize = 64;
+    let document = serde_json::to_vec(application).map_or(limits::REGISTRY_DOCUMENT, |text| text.len());
+    let members: usize = application.members.keys().map(|name| name.len() + ENTRY).sum();
+    u32::try_from(document + members + ENTRY).unwrap_or(u32::MAX)
+}
