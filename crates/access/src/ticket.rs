@@ -170,9 +170,9 @@ impl Access {
     async fn again(&self, who: Who) -> Result<Caller, AuthenticateError> {
         match who {
             Who::Key { prefix, user } => {
-                let stored = self.registry.key(&prefix).await?;
+                let stored = self.known.key(&prefix).await?;
                 let stored = stored.filter(|stored| stored.user == user);
-                self.of_key(stored.ok_or(AuthenticateError::Denied)?).await
+                self.of_key(&stored.ok_or(AuthenticateError::Denied)?).await
             }
             Who::Token {
                 user,
@@ -182,11 +182,11 @@ impl Access {
                 until,
             } => {
                 let identity = UserIdentity { issuer, subject };
-                let user = self.registry.user(&user).await?.ok_or(AuthenticateError::Denied)?;
+                let user = self.known.user(&user).await?.ok_or(AuthenticateError::Denied)?;
                 let user = counts(user)?;
                 Ok(Caller::User {
                     admin: user.admin || admin,
-                    name: user.name,
+                    name: user.name.clone(),
                     proof: Proof::Token {
                         identity,
                         expires: time(until),
@@ -195,7 +195,7 @@ impl Access {
             }
             Who::Tenant { tenant, user, until } => {
                 if let Some(user) = &user {
-                    counts(self.registry.user(user).await?.ok_or(AuthenticateError::Denied)?)?;
+                    counts(self.known.user(user).await?.ok_or(AuthenticateError::Denied)?)?;
                 }
                 Ok(Caller::Tenant {
                     tenant,

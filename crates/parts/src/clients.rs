@@ -1,6 +1,9 @@
 //! Clients that people have: Node.js with its own WebSocket, a browser, Python with `websockets` or with a Kafka client.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::part;
 
@@ -36,4 +39,24 @@ pub fn python_with_kafka() -> anyhow::Result<Option<Command>> {
 /// The program `python3`, which knows `websockets`; `Ok(None)` where it cannot be had.
 pub fn python() -> anyhow::Result<Option<PathBuf>> {
     Ok(part::folder("python", PYTHON)?.map(|folder| folder.join("python3")))
+}
+
+/// A browser without a window that shows the page at this address; what the page logs, it prints. `folder` is its own.
+pub fn browser(chromium: &Path, folder: &Path, page: &str) -> Command {
+    let mut command = Command::new(chromium);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-logging=stderr",
+        "--remote-debugging-port=0",
+    ]);
+    command.arg(format!("--user-data-dir={}", folder.join("browser").display()));
+    command.arg(page);
+    command
 }

@@ -97,25 +97,11 @@ fn script(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A browser without a window that shows the page; what the page logs, it prints.
+/// A browser that shows the page of a member.
 fn browser(chromium: &Path, folder: &Path, url: &str) -> Command {
-    let mut command = Command::new(chromium);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--enable-logging=stderr",
-        "--remote-debugging-port=0",
-    ]);
-    command.arg(format!("--user-data-dir={}", folder.join("browser").display()));
     let address = percent_encoding::utf8_percent_encode(url, percent_encoding::NON_ALPHANUMERIC);
-    command.arg(format!("file://{}#{address}", script("member.html")));
-    command
+    let page = format!("file://{}#{address}", script("member.html"));
+    clients::browser(chromium, folder, &page)
 }
 
 /// Starts a member, and sends what it tells until nobody listens any more.

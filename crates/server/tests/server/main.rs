@@ -1,9 +1,13 @@
 //! A whole server in this process, on free ports, and clients that know nothing of it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod bad_credentials;
 mod client;
 mod first_start;
 mod matrix;
+#[path = "../../../access/tests/provider/mod.rs"]
+#[allow(dead_code, reason = "the tests of `access` use the rest")]
+mod provider;
 mod proxies;
 mod refusals;
 mod requests;
