@@ -7,6 +7,7 @@
 //! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
 //! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
 //! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
+//! | `identity/` | handshakes, by what is shown, beside a bare hyper upgrade |
 //! | `kafka.rs` | events in Kafka, beside a bare consumer and beside the file |
 //! | `idle.rs` | many sockets on which nothing happens |
 //! | `sockeye.rs`, `peers.rs` | the servers that are measured |
@@ -26,6 +27,7 @@ mod append;
 mod delivery;
 mod fan_out;
 mod filter;
+mod identity;
 mod idle;
 mod kafka;
 mod peers;
@@ -40,7 +42,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | idle | kafka] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | identity | idle | kafka] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,7 @@ enum Work {
     Tls,
     Delivery,
     Groups,
+    Identity,
     Idle,
     Kafka,
 }
@@ -75,6 +78,7 @@ fn main() -> Result<()> {
             "tls" => works.push(Work::Tls),
             "delivery" => works.push(Work::Delivery),
             "groups" => works.push(Work::Groups),
+            "identity" => works.push(Work::Identity),
             "idle" => works.push(Work::Idle),
             "kafka" => works.push(Work::Kafka),
             // How this program starts its own servers.
@@ -106,6 +110,7 @@ fn main() -> Result<()> {
             Work::Tls,
             Work::Delivery,
             Work::Groups,
+            Work::Identity,
             Work::Idle,
             Work::Kafka,
         ];
@@ -125,6 +130,7 @@ fn main() -> Result<()> {
             Work::Tls => println!("{}\n", tls::run(rounds, &binary)?),
             Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
             Work::Groups => println!("{}\n", delivery::groups(rounds, &binary)?),
+            Work::Identity => println!("{}\n", identity::run(rounds, &binary)?),
             Work::Kafka => println!("{}\n", kafka::run(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;

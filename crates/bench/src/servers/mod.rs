@@ -7,6 +7,7 @@ mod floor;
 mod floor_tls;
 mod trees;
 mod tungstenite;
+mod upgrade;
 
 use anyhow::{Result, bail};
 
@@ -22,6 +23,7 @@ pub fn serve(name: &str, folder: &str) -> Result<()> {
         "kafka-consumer" => crate::kafka::serve_consumer(folder),
         "trees" => trees::serve(),
         "tungstenite" => tungstenite::serve(),
-        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite"),
+        "upgrade" => upgrade::serve(),
+        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite, upgrade"),
     }
 }
