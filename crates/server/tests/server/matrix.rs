@@ -88,6 +88,13 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("GET", "/v5.0", ""),
     ("GET", "/v5.0/{*rest}", ""),
     ("POST", "/v5.0/{*rest}", r#"{"path":"/{app}/weather"}"#),
+    ("POST", "/auth", r#"{"tenant":"{app}","username":"u","password":"p"}"#),
+    ("GET", "/kafka-ws/v1/ticket", ""),
+    ("POST", "/kafka-ws/v1/ticket", ""),
+    // Without a ticket: what is wrong is told by a close frame.
+    ("OPEN", "/kafka-ws/v1/topics/{topic}", ""),
+    ("OPEN", "/kafka-ws/v1/topics/{topic}/", ""),
+    ("GET", "/kafka-ws/{*rest}", ""),
     ("GET", "/", ""),
     ("GET", "/healthz", ""),
     ("GET", "/readyz", ""),
@@ -102,6 +109,9 @@ const CALLS: &[(&str, &str, &str)] = &[
 
 /// Paths that answer all methods alike, or give those that they do not know to streams.
 const ALL_METHODS: &[&str] = &[
+    "/kafka-ws/v1/topics/{topic}",
+    "/kafka-ws/v1/topics/{topic}/",
+    "/kafka-ws/{*rest}",
     "/session/{id}/ws",
     "/session//ws",
     "/v5.0",
@@ -270,6 +280,7 @@ fn fill(text: &str, application: &str) -> String {
     text.replace("{*rest}", "{app}/stream")
         .replace("{app}", application)
         .replace("{application}", application)
+        .replace("{topic}", &format!("{application}.c"))
         .replace("{channel}", "c")
         .replace("{*suffix}", "s")
         .replace("{device}", "d")
