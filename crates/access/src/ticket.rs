@@ -172,7 +172,8 @@ impl Access {
             Who::Key { prefix, user } => {
                 let stored = self.known.key(&prefix).await?;
                 let stored = stored.filter(|stored| stored.user == user);
-                self.of_key(&stored.ok_or(AuthenticateError::Denied)?).await
+                let stored = stored.ok_or(AuthenticateError::Denied)?;
+                self.of_key(&stored).await
             }
             Who::Token {
                 user,

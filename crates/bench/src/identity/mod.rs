@@ -25,7 +25,10 @@ const STILL: Duration = Duration::from_millis(300);
 struct Shown {
     name: &'static str,
     bar: Bar,
+    /// One for all, or one for each in turn.
     targets: Vec<Target>,
+    /// Others in each round.
+    fresh: bool,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -50,6 +53,7 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
             name: "no credentials, public application",
             bar: Bar::None,
             targets: vec![plain.clone()],
+            fresh: false,
         },
         Shown {
             name: "access key seen before",
@@ -58,16 +62,26 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
                 login: Some(sockeye.admin.clone()),
                 ..plain.clone()
             }],
+            fresh: false,
         },
         Shown {
             name: "JWT RS256 seen before",
             bar: Bar::AtMost(1.5),
             targets: vec![with_token(&token)],
+            fresh: false,
+        },
+        // Who comes alone wakes the server: what the signature costs is the difference of these two.
+        Shown {
+            name: "JWT RS256 seen before, one by one",
+            bar: Bar::None,
+            targets: vec![with_token(&token); HANDSHAKES + WARM_UP],
+            fresh: false,
         },
         Shown {
-            name: "JWT RS256 first seen",
+            name: "JWT RS256 first seen, one by one",
             bar: Bar::None,
             targets: Vec::new(),
+            fresh: true,
         },
     ]
     .map(|shown| (shown, Vec::new()));
@@ -75,8 +89,7 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
         eprintln!("identity: round {} of {rounds}", round + 1);
         floor.push(measure(&bare, std::slice::from_ref(&bare_target))?);
         for (shown, cpu) in &mut rows {
-            if shown.targets.len() != 1 {
-                // Others in each round.
+            if shown.fresh {
                 let first = 1 + round * (HANDSHAKES + WARM_UP);
                 let tokens = (first..)
                     .take(HANDSHAKES + WARM_UP)

@@ -53,7 +53,9 @@ impl Provider {
             .output()
             .context("openssl is not there")?;
         ensure!(made.status.success(), "openssl makes no key");
-        let pair = RsaKeyPair::from_pkcs8(&made.stdout).map_err(|error| anyhow!("the key cannot be used: {error}"))?;
+        // Which of the two forms it writes depends on the version.
+        let pair = RsaKeyPair::from_der(&made.stdout).or_else(|_| RsaKeyPair::from_pkcs8(&made.stdout));
+        let pair = pair.map_err(|error| anyhow!("the key cannot be used: {error}"))?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);

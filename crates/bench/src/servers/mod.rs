@@ -24,6 +24,8 @@ pub fn serve(name: &str, folder: &str) -> Result<()> {
         "trees" => trees::serve(),
         "tungstenite" => tungstenite::serve(),
         "upgrade" => upgrade::serve(),
-        _ => bail!("there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite, upgrade"),
+        _ => bail!(
+            "there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite, upgrade"
+        ),
     }
 }
