@@ -28,6 +28,12 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("OPEN", "/{application}?group_id=new", ""),
     ("GET", "/{application}", ""),
     ("GET", "/{application}/{channel}", ""),
+    ("GET", "/kafka-ws/v1/ticket", ""),
+    ("POST", "/kafka-ws/v1/ticket", ""),
+    ("GET", "/kafka-ws/v1/topics/{topic}", ""),
+    ("GET", "/kafka-ws/v1/topics/{topic}/", ""),
+    ("GET", "/kafka-ws/{*rest}", ""),
+    ("POST", "/auth", "{}"),
     ("POST", "/v1/{channel}", "{}"),
     ("POST", "/v1/{channel}/", "{}"),
     ("POST", "/v1/{channel}/{*suffix}", "{}"),
@@ -282,6 +288,7 @@ fn fill(text: &str, application: &str) -> String {
         .replace("{application}", application)
         .replace("{topic}", &format!("{application}.c"))
         .replace("{channel}", "c")
+        .replace("{topic}", &format!("{application}.c"))
         .replace("{*suffix}", "s")
         .replace("{device}", "d")
         .replace("{user}", "stranger")
