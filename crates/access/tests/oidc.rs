@@ -295,7 +295,7 @@ async fn a_token_that_was_verified_ends_with_its_key_and_its_time() {
     let short = namesake.sign(&short);
     login(&access, &short).await.unwrap();
     while login(&access, &short).await.is_ok() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(login(&access, &short).await, refused(TokenError::Expired));
 }
