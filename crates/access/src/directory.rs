@@ -11,10 +11,10 @@ use bytestring::ByteString;
 use moka::sync::Cache;
 use sockeye_limits as limits;
 use sockeye_registry::{Application, Change, Credential, Device, DeviceSpec, Password, ReadError, Registry};
-use tokio::sync::broadcast::{self, error::TryRecvError};
 use uuid::Uuid;
 
 use crate::Identity;
+use crate::feed::Feed;
 use crate::password::{Gate, check_password};
 
 pub(crate) struct Directory {
@@ -25,13 +25,6 @@ pub(crate) struct Directory {
     devices: Cache<(String, String), Arc<DeviceEntry>>,
     /// Names of devices, by application and login. Needs no invalidation: the device itself tells its logins.
     names: Cache<(String, String), String>,
-}
-
-/// What changed, and how much of it was taken in.
-struct Feed {
-    changes: broadcast::Receiver<Change>,
-    /// Moves with every change.
-    era: u64,
 }
 
 /// What counts of an application.
@@ -76,13 +69,9 @@ pub(crate) struct UserName {
 
 impl Directory {
     pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
-        let feed = Feed {
-            changes: registry.changes(),
-            era: 0,
-        };
         Self {
+            feed: Mutex::new(Feed::new(&*registry)),
             registry,
-            feed: Mutex::new(feed),
             applications: Cache::new(limits::LOGIN_CACHE_ENTRIES),
             devices: Cache::builder()
                 .max_capacity(limits::LOGIN_CACHE_BYTES)
@@ -94,7 +83,7 @@ impl Directory {
 
     /// The application of this name.
     pub(crate) async fn application(&self, name: &str) -> Result<Option<Arc<ApplicationEntry>>, ReadError> {
-        let era = self.catch_up().era;
+        let era = self.catch_up().era();
         if let Some(known) = self.applications.get(name) {
             return Ok(Some(known));
         }
@@ -103,7 +92,7 @@ impl Directory {
         };
         let entry = Arc::new(ApplicationEntry::of(&loaded));
         let feed = self.catch_up();
-        if feed.era == era {
+        if feed.era() == era {
             self.applications.insert(name.to_owned(), entry.clone());
         }
         Ok(Some(entry))
@@ -115,7 +104,7 @@ impl Directory {
         application: &ApplicationEntry,
         login: &str,
     ) -> Result<Option<Arc<DeviceEntry>>, ReadError> {
-        let era = self.catch_up().era;
+        let era = self.catch_up().era();
         if let Some(known) = self.known(application, login) {
             return Ok(Some(known));
         }
@@ -124,7 +113,7 @@ impl Directory {
         };
         let entry = Arc::new(DeviceEntry::of(&loaded, application));
         let feed = self.catch_up();
-        if feed.era == era {
+        if feed.era() == era {
             let key = |name: &str| (application.identity.name.to_string(), name.to_owned());
             let name = &*entry.identity.name;
             if name != login {
@@ -151,22 +140,16 @@ impl Directory {
     /// Forgets what changed. While the lock is held, nothing else is taken in.
     fn catch_up(&self) -> MutexGuard<'_, Feed> {
         let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match feed.changes.try_recv() {
-                Ok(Change::Application(name)) => self.applications.invalidate(&name),
-                Ok(Change::Device { application, device }) => self.devices.invalidate(&(application, device)),
-                Ok(Change::Key(_) | Change::User(_) | Change::Stream { .. }) => continue,
-                Err(TryRecvError::Empty) => return feed,
-                Ok(Change::All) | Err(TryRecvError::Lagged(_)) => self.forget_all(),
-                // The engine has stopped; nothing can be current any more.
-                Err(TryRecvError::Closed) => {
-                    self.forget_all();
-                    feed.era += 1;
-                    return feed;
-                }
+        feed.catch_up(|change| {
+            match change {
+                Change::Application(name) => self.applications.invalidate(&name),
+                Change::Device { application, device } => self.devices.invalidate(&(application, device)),
+                Change::All => self.forget_all(),
+                Change::Key(_) | Change::User(_) | Change::Stream { .. } => return false,
             }
-            feed.era += 1;
-        }
+            true
+        });
+        feed
     }
 
     fn forget_all(&self) {

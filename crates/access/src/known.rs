@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use moka::sync::{Cache, CacheBuilder};
 use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, Application, Change, ReadError, Registry, User, UserIdentity};
-use tokio::sync::broadcast::{self, error::TryRecvError};
+
+use crate::feed::Feed;
 
 pub(crate) struct Known {
     registry: Arc<dyn Registry>,
@@ -20,24 +21,13 @@ pub(crate) struct Known {
     applications: Cache<String, Arc<Application>>,
 }
 
-/// What changed, and how much of it was taken in.
-struct Feed {
-    changes: broadcast::Receiver<Change>,
-    /// Moves with every change.
-    era: u64,
-}
-
 // ----------------------------------------------------------------------------------------------
 
 impl Known {
     pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
-        let feed = Feed {
-            changes: registry.changes(),
-            era: 0,
-        };
         Self {
+            feed: Mutex::new(Feed::new(&*registry)),
             registry,
-            feed: Mutex::new(feed),
             keys: for_a_time(limits::LOGINS_KNOWN).build(),
             users: for_a_time(limits::LOGINS_KNOWN).build(),
             names: Cache::new(limits::LOGINS_KNOWN),
@@ -83,7 +73,7 @@ impl Known {
         name: &str,
         load: impl Future<Output = Result<Option<T>, ReadError>>,
     ) -> Result<Option<Arc<T>>, ReadError> {
-        let era = self.catch_up().era;
+        let era = self.catch_up().era();
         if let Some(known) = cache.get(name) {
             return Ok(Some(known));
         }
@@ -91,7 +81,7 @@ impl Known {
             return Ok(None);
         };
         let feed = self.catch_up();
-        if feed.era == era {
+        if feed.era() == era {
             cache.insert(name.to_owned(), Arc::clone(&loaded));
         }
         Ok(Some(loaded))
@@ -100,23 +90,17 @@ impl Known {
     /// Forgets what changed. While the lock is held, nothing else is taken in.
     fn catch_up(&self) -> MutexGuard<'_, Feed> {
         let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match feed.changes.try_recv() {
-                Ok(Change::Application(name)) => self.applications.invalidate(&name),
-                Ok(Change::Key(prefix)) => self.keys.invalidate(&prefix),
-                Ok(Change::User(name)) => self.users.invalidate(&name),
-                Ok(Change::Device { .. } | Change::Stream { .. }) => continue,
-                Err(TryRecvError::Empty) => return feed,
-                Ok(Change::All) | Err(TryRecvError::Lagged(_)) => self.forget_all(),
-                // The engine has stopped; nothing can be current any more.
-                Err(TryRecvError::Closed) => {
-                    self.forget_all();
-                    feed.era += 1;
-                    return feed;
-                }
+        feed.catch_up(|change| {
+            match change {
+                Change::Application(name) => self.applications.invalidate(&name),
+                Change::Key(prefix) => self.keys.invalidate(&prefix),
+                Change::User(name) => self.users.invalidate(&name),
+                Change::All => self.forget_all(),
+                Change::Device { .. } | Change::Stream { .. } => return false,
             }
-            feed.era += 1;
-        }
+            true
+        });
+        feed
     }
 
     fn forget_all(&self) {

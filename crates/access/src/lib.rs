@@ -7,6 +7,7 @@
 //! | `key.rs` | access keys: making, checking, hashing |
 //! | `oidc.rs` | [`Oidc`]: tokens of providers |
 //! | `access.rs` | [`Access`]: who a user is, by what is shown |
+//! | `feed.rs` | what changes in the registry, for those who remember what they have read of it |
 //! | `known.rs` | keys, users and applications as remembered, current with every change |
 //! | `caller.rs` | [`Caller`], and what callers may do with an application |
 //! | `rights.rs` | [`Right`]: of an open stream, and what ends it |
@@ -25,6 +26,7 @@ mod caller;
 mod credentials;
 mod device;
 mod directory;
+mod feed;
 pub mod key;
 mod known;
 mod login;

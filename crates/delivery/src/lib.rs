@@ -22,6 +22,7 @@
 //! | `catch_up.rs` | its past, read once for all who are near each other there |
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
 //! | `link.rs`, `transport.rs` | [`Link`]: what is under a connection; [`Transport`]: the raw socket, plain or TLS |
+//! | `upgrade.rs` | how a connection comes from HTTP |
 //! | `first_line.rs` | queries that are not encoded |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
@@ -74,6 +75,7 @@ mod tail;
 mod topic;
 mod transport;
 mod until;
+mod upgrade;
 mod wheel;
 mod wishes;
 

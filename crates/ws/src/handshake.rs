@@ -1,7 +1,7 @@
 //! The upgrade request, judged without I/O (RFC 6455 section 4.2).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use sha1::{Digest as _, Sha1};
 
 /// The version of the protocol (RFC 6455 section 4.1).
@@ -55,6 +55,22 @@ pub fn accept(method: &Method, headers: &HeaderMap) -> Result<String, HandshakeE
     }
 }
 
+/// The answer to a proper upgrade (RFC 6455 section 4.2.2, point 5): with the value of `Sec-WebSocket-Accept`, and of
+/// `Sec-WebSocket-Extensions` if some were agreed on.
+pub fn switching_protocols(accept: &str, extensions: Option<HeaderValue>) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::from_str(accept).expect("base64 is visible ASCII");
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(extensions) = extensions {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
+    }
+    response
+}
+
 /// Whether the client offers this sub-protocol.
 pub fn offers_protocol(headers: &HeaderMap, protocol: &str) -> bool {
     // Names of sub-protocols differ in case (RFC 6455 section 4.1, point 10).
@@ -103,7 +119,7 @@ mod tests {
         accept(
             method,
             &headers
-                .collect::<Vec<(HeaderName, http::HeaderValue)>>()
+                .collect::<Vec<(HeaderName, HeaderValue)>>()
                 .into_iter()
                 .fold(HeaderMap::new(), |mut map, (name, value)| {
                     map.append(name, value);
@@ -116,6 +132,23 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc() {
         assert_eq!(check(&Method::GET, GOOD).as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    }
+
+    /// RFC 6455 section 1.3, and 4.2.2 point 5.
+    #[test]
+    fn the_answer_has_what_clients_check() {
+        let check = |extensions: Option<&'static str>| {
+            let answer = switching_protocols("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", extensions.map(HeaderValue::from_static));
+            assert_eq!(answer.status(), 101);
+            let header = |name: &str| Some(answer.headers().get(name)?.to_str().unwrap().to_owned());
+            assert_eq!(header("upgrade").as_deref(), Some("websocket"));
+            assert_eq!(header("connection").as_deref(), Some("upgrade"));
+            let accept = header("sec-websocket-accept");
+            assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+            assert_eq!(header("sec-websocket-extensions").as_deref(), extensions);
+        };
+        check(None);
+        check(Some("permessage-deflate"));
     }
 
     #[test]

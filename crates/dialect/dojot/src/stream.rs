@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderValue, Uri, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use sockeye_access::audit::Shown;
 use sockeye_access::{AuthorizeError, Caller, Holder, Permission, audit};
-use sockeye_delivery::{Begin, Opaque, Subscription, Transport};
+use sockeye_delivery::{Begin, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{ReadError, Span, Topic};
 use sockeye_registry::Application;
@@ -52,15 +51,10 @@ impl Dojot {
     async fn open(&self, mut request: Request) -> Result<Response, Refusal> {
         let accept = handshake::accept(request.method(), request.headers())?;
         let extensions = deflate::agree(request.headers())?;
-        let mut response = switching_protocols(&accept);
+        let deflate = extensions.is_some();
+        let mut response = handshake::switching_protocols(&accept, extensions).map(|()| Body::empty());
         if let Some(protocol) = first_protocol(request.headers()) {
             response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
-        }
-        let deflate = extensions.is_some();
-        if let Some(extensions) = extensions {
-            response
-                .headers_mut()
-                .insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
         }
         let uri = request.uri().clone();
         let start = timeout(limits::ENGINE_PROBE, self.start(&uri)).await;
@@ -172,23 +166,11 @@ impl Dojot {
         let upgrade = hyper::upgrade::on(request);
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
-            let end = match upgrade.await {
-                // What is left of HTTP goes here, so that a socket on which nothing happens owns nothing of it.
-                Ok(io) => match io.downcast::<TokioIo<Transport>>() {
-                    Ok(parts) => {
-                        let transport = parts.io.into_inner().behind(parts.read_buf);
-                        delivery.serve(transport, begin, session, deflate).await
-                    }
-                    // Served by another server than ours.
-                    Err(io) => {
-                        let link = Opaque(TokioIo::new(io));
-                        delivery.serve(link, begin, session, deflate).await
-                    }
-                },
-                Err(error) => return tracing::debug!(%error, "a client went before its stream began"),
-            };
-            // The span of the request tells which stream it was.
-            audit!("stream.closed", cause = end.cause.as_str(), code = end.code);
+            match delivery.serve_upgraded(upgrade, begin, session, deflate).await {
+                // The span of the request tells which stream it was.
+                Ok(end) => audit!("stream.closed", cause = end.cause.as_str(), code = end.code),
+                Err(error) => tracing::debug!(%error, "a client went before its stream began"),
+            }
         };
         self.delivery.spawn(task.in_current_span());
     }
@@ -205,15 +187,4 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
     let first = offered.split(',').next()?.trim();
     HeaderValue::from_str(first).ok().filter(|first| !first.is_empty())
-}
-
-fn switching_protocols(accept: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let accept = HeaderValue::from_str(accept).expect("base64 is visible ASCII");
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    response
 }

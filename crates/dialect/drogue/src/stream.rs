@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use http::{HeaderName, HeaderValue, Method, header};
 use sockeye_access::audit::Shown;
 use sockeye_access::{AuthorizeError, Caller, Permission, audit};
-use sockeye_delivery::{Begin, Joining, Opaque, Receipts, Selection, Session as _, Subscription, Transport};
+use sockeye_delivery::{Begin, Joining, Receipts, Selection, Session as _, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
 use sockeye_registry::Application;
@@ -127,12 +126,8 @@ impl Drogue {
             Err(Refusal::LOG_UNAVAILABLE)
         })?;
 
-        let mut response = switching_protocols(&accept);
-        if let Some(extensions) = extensions {
-            response
-                .headers_mut()
-                .insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
-        }
+        // compat/drogue.md 1.5.
+        let mut response = handshake::switching_protocols(&accept, extensions).map(|()| Body::empty());
         if handshake::offers_protocol(request.headers(), SUB_PROTOCOL) {
             let headers = response.headers_mut();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
@@ -197,36 +192,12 @@ impl Drogue {
         let upgrade = hyper::upgrade::on(request);
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
-            let end = match upgrade.await {
-                // What is left of HTTP goes here, so that a socket on which nothing happens owns nothing of it.
-                Ok(io) => match io.downcast::<TokioIo<Transport>>() {
-                    Ok(parts) => {
-                        let transport = parts.io.into_inner().behind(parts.read_buf);
-                        delivery.serve(transport, begin, session, deflate).await
-                    }
-                    // Served by another server than ours.
-                    Err(io) => {
-                        let link = Opaque(TokioIo::new(io));
-                        delivery.serve(link, begin, session, deflate).await
-                    }
-                },
-                Err(error) => return tracing::debug!(%error, "a client went before its stream began"),
-            };
-            // The span of the request tells which stream it was.
-            audit!("stream.closed", cause = end.cause.as_str(), code = end.code);
+            match delivery.serve_upgraded(upgrade, begin, session, deflate).await {
+                // The span of the request tells which stream it was.
+                Ok(end) => audit!("stream.closed", cause = end.cause.as_str(), code = end.code),
+                Err(error) => tracing::debug!(%error, "a client went before its stream began"),
+            }
         };
         self.delivery.spawn(task.in_current_span());
     }
-}
-
-/// compat/drogue.md 1.5.
-fn switching_protocols(accept: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let accept = HeaderValue::from_str(accept).expect("base64 is visible ASCII");
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    response
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, Limited};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
 use sockeye_access::audit::Shown;
 use sockeye_access::{Admitted, Caller, Permission, Secret, audit};
-use sockeye_delivery::{Begin, Opaque, Transport};
+use sockeye_delivery::Begin;
 use sockeye_limits as limits;
 use sockeye_registry::Application;
 use sockeye_ws::handshake::HandshakeError;
@@ -127,11 +126,7 @@ impl Octave {
             connected,
         );
         let deflate = extensions.is_some();
-        let mut response = switching_protocols(&accept);
-        if let Some(extensions) = extensions {
-            let headers = response.headers_mut();
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
-        }
+        let response = handshake::switching_protocols(&accept, extensions).map(|()| Body::empty());
         self.serve(&mut request, session, deflate);
         Ok(response)
     }
@@ -152,21 +147,11 @@ impl Octave {
         let upgrade = hyper::upgrade::on(request);
         let delivery = Arc::clone(&self.delivery);
         let task = async move {
-            let end = match upgrade.await {
-                Ok(io) => match io.downcast::<TokioIo<Transport>>() {
-                    Ok(parts) => {
-                        let transport = parts.io.into_inner().behind(parts.read_buf);
-                        delivery.serve(transport, Begin::Idle, session, deflate).await
-                    }
-                    // Served by another server than ours.
-                    Err(io) => {
-                        let link = Opaque(TokioIo::new(io));
-                        delivery.serve(link, Begin::Idle, session, deflate).await
-                    }
-                },
-                Err(error) => return tracing::debug!(%error, "a client went before its socket was open"),
-            };
-            audit!("socket.closed", cause = end.cause.as_str(), code = end.code);
+            match delivery.serve_upgraded(upgrade, Begin::Idle, session, deflate).await {
+                // The span of the request tells which socket it was.
+                Ok(end) => audit!("socket.closed", cause = end.cause.as_str(), code = end.code),
+                Err(error) => tracing::debug!(%error, "a client went before its socket began"),
+            }
         };
         self.delivery.spawn(task.in_current_span());
     }
@@ -180,15 +165,4 @@ fn given<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Prob
     let text = std::str::from_utf8(value.as_bytes());
     let text = text.map_err(|_| Problem::bad(format!("the header `{name}` is not UTF-8")))?;
     Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-fn switching_protocols(accept: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let accept = HeaderValue::from_str(accept).expect("base64 is visible ASCII");
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    response
 }

@@ -79,21 +79,7 @@ async fn a_browser_fetches_a_ticket_and_follows_a_topic() {
     ]
     .join("\n");
     let told = percent_encoding::utf8_percent_encode(&told, percent_encoding::NON_ALPHANUMERIC);
-    let mut command = Command::new(chromium);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--enable-logging=stderr",
-        "--remote-debugging-port=0",
-    ]);
-    command.arg(format!("--user-data-dir={}", folder.path().display()));
-    command.arg(format!("file://{page}#{told}"));
+    let mut command = clients::browser(&chromium, folder.path(), &format!("file://{page}#{told}"));
     let mut browser = Process::spawn(&mut command).unwrap();
     let mut says = |words: &str| {
         browser.wait_line(PATIENCE, |line| line.contains(words)).unwrap();

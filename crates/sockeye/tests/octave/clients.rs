@@ -70,21 +70,8 @@ async fn the_example_for_browsers_works() {
     let world = World::new(&folder.path().join("data"));
     let told = [&*world.server.url, APP, &world.user, &world.key, PATH].join("\n");
     let told = percent_encoding::utf8_percent_encode(&told, percent_encoding::NON_ALPHANUMERIC);
-    let mut command = Command::new(chromium);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--enable-logging=stderr",
-        "--remote-debugging-port=0",
-    ]);
-    command.arg(format!("--user-data-dir={}", folder.path().display()));
-    command.arg(format!("file://{}#{told}", example("follow.html")));
+    let page = format!("file://{}#{told}", example("follow.html"));
+    let mut command = clients::browser(&chromium, folder.path(), &page);
     let mut browser = Process::spawn(&mut command).unwrap();
     let mut says = |words: &str| {
         browser.wait_line(PATIENCE, |line| line.contains(words)).unwrap();
