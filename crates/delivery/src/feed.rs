@@ -204,12 +204,16 @@ impl Feed {
         {
             own.take(removed.serial);
         }
-        if let Mode::Behind { reached, ticket, .. } = &mut self.mode
-            && let Some(start) = self.wishes.first_start()
-        {
+        if let Mode::Behind { reached, ticket, .. } = &mut self.mode {
+            let asked = reached.position.clone();
             // What only the one that went had to read is not read for the others, and retention may have passed it.
-            reached.move_to(&start);
-            *ticket = None;
+            if let Some(start) = self.wishes.first_start() {
+                reached.move_to(&start);
+            }
+            reached.settle(|partly| self.wishes.await_event(partly));
+            if reached.position != asked {
+                *ticket = None;
+            }
         }
     }
 

@@ -42,6 +42,15 @@ impl Reached {
         self.position.advance(partition, offset + 1);
     }
 
+    /// Passes the events that nobody awaits any more.
+    pub(crate) fn settle(&mut self, awaited: impl Fn(&Partly) -> bool) {
+        let (awaited, given): (Vec<_>, Vec<_>) = std::mem::take(&mut self.partly).into_iter().partition(awaited);
+        self.partly = awaited;
+        for Partly { partition, offset, .. } in given {
+            self.pass(partition, offset);
+        }
+    }
+
     /// The last subscription that was given the event at this place.
     pub(crate) fn given(&self, partition: u32, offset: u64) -> Option<u32> {
         let mut partly = self.partly.iter();

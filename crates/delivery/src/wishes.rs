@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sockeye_log::Position;
 
 use crate::index::Index;
+use crate::reached::Partly;
 use crate::seen::Seen;
 use crate::segment::Entry;
 use crate::session::Encoder;
@@ -129,6 +130,13 @@ impl Wishes {
         self.starting > 0
     }
 
+    /// Whether somebody has begun who was not given this event, and may want it.
+    pub(crate) fn await_event(&self, partly: &Partly) -> bool {
+        let begun = |start: &Position| partly.offset >= start.offset(partly.partition);
+        self.iter()
+            .any(|numbered| numbered.serial > partly.serial && numbered.start.as_deref().is_none_or(begun))
+    }
+
     /// To whom an event goes, in this order. `given`: the last that has got it already.
     pub(crate) fn wanting(&mut self, entry: &Entry, given: Option<u32>) -> VecDeque<u32> {
         if self.index.is_none() && self.all.len() > FEW {
@@ -184,6 +192,7 @@ mod tests {
     use sockeye_log::Incarnation;
 
     use super::*;
+    use crate::reached::Reached;
     use crate::segment;
 
     struct Nothing;
@@ -226,6 +235,31 @@ mod tests {
             Some(vec![(0, 7), (1, 3)])
         );
         assert_eq!(first(&[&[(0, 10)], &[]]), None, "one has begun");
+    }
+
+    /// Regression (seed 98098 of the simulation): what all had been given but one, which had gone, was read again, and where
+    /// retention had removed it meanwhile the others were told that they missed it.
+    #[test]
+    fn what_only_one_that_went_was_not_given_is_passed() {
+        let place = |offset| Position::new(Incarnation(1), [(0, offset)]);
+        let mut wishes = wishes(3, false);
+        let begins_later = wishes.add(
+            SubscriptionId::FIRST.next(),
+            Arc::clone(&wishes.all[0].wish),
+            Some(place(6)),
+        );
+        assert_eq!(begins_later.serial, 3);
+        let mut reached = Reached::from(place(5));
+        reached.give(0, 5, 1);
+        reached.settle(|partly| wishes.await_event(partly));
+        assert_eq!(
+            (reached.given(0, 5), &reached.position),
+            (Some(1), &place(5)),
+            "the third awaits it"
+        );
+        wishes.all.remove(2);
+        reached.settle(|partly| wishes.await_event(partly));
+        assert_eq!(reached, place(6).into());
     }
 
     /// A wish for each pair of a device and a channel, or any of them; the fifth begins later.

@@ -94,6 +94,9 @@ struct Reader {
     ready: Option<Instant>,
 }
 
+/// The longest that the log takes for an answer while it is there.
+pub(crate) const LATENCY: Duration = Duration::from_millis(20);
+
 /// Within this time after an outage a server has asked again, and has been answered.
 const RETRIED: Duration = Duration::from_secs(6);
 
@@ -136,14 +139,14 @@ impl SimLog {
                 return;
             }
             let latency = if state.random.percent(50) {
-                state.random.between(0, 20)
+                Duration::from_millis(state.random.between(0, LATENCY.as_millis() as u64))
             } else {
-                0
+                Duration::ZERO
             };
             (latency, state.random.percent(50))
         };
-        if latency > 0 {
-            sleep(Duration::from_millis(latency)).await;
+        if latency > Duration::ZERO {
+            sleep(latency).await;
         }
         // Some engines do not answer while they are not available.
         loop {

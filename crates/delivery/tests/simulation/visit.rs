@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::frame::take_frame;
+use crate::log::LATENCY;
 use crate::pipe::ClientEnd;
 use crate::subscribed::Subscribed;
 use crate::world::World;
@@ -78,6 +79,9 @@ struct Gaps {
     last: Instant,
     longest: Duration,
 }
+
+/// A log that fails so soon after it was opened has not been seen to be there: the outage counts from when it was asked.
+const UNPROVEN: Duration = limits::LOG_RETRY_MOST.saturating_add(LATENCY);
 
 /// Bytes of a message that are told to people who look for the reason of a failure.
 const TOLD: usize = 40;
@@ -371,9 +375,9 @@ impl Visit {
             Cause::Unauthorized => subscribed.expires(),
             Cause::Trimmed => subscribed.any(|expected| expected.may_be_trimmed(&log, self.prompt)),
             Cause::Gone => subscribed.any(|expected| expected.is_gone(&log)),
-            Cause::Outage => subscribed.any(|expected| {
-                log.topics[&expected.topic].longest_outage() + limits::LOG_RETRY_MOST >= limits::LOG_OUTAGE
-            }),
+            Cause::Outage => {
+                subscribed.any(|expected| log.topics[&expected.topic].longest_outage() + UNPROVEN >= limits::LOG_OUTAGE)
+            }
             Cause::Stopping => self.server_stops.is_cancelled(),
         };
         assert!(good, "client {}: {end:?} for no reason", self.number);

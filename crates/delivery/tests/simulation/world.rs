@@ -164,6 +164,7 @@ impl World {
                     healing.push((Instant::now() + time, topic.clone()));
                 }
                 84..85 if is_up && random.percent(20) => {
+                    self.note(&("down for long", topic));
                     self.log.change(|log| log.fail(topic, true));
                     sleep(limits::LOG_OUTAGE + limits::LOG_RETRY_MOST).await;
                     self.log.change(|log| log.fail(topic, false));
