@@ -112,6 +112,10 @@ pub const SHARD_ORDER_BYTES: usize = 16 * MIB;
 /// Parts of that of which one has to be free before a segment is encoded, for what its frames will take is not known before.
 /// A part is four segments; the frames of one that many lanes want may take more, but never those of more than so many.
 pub const SHARD_SHARES: u32 = 16;
+/// A round of writes of a core that takes as long has so many sockets that a system call less for each is worth a wait,
+pub const SHARD_LONG_ROUND: Duration = Duration::from_millis(2);
+/// which is as long as the round, so that it doubles the latency at most, but never longer than this.
+pub const SHARD_GATHER: Duration = Duration::from_millis(5);
 /// Sockets that a lane writes to before others have their turn: about 0.3 ms.
 pub const WRITES_PER_TURN: usize = 64;
 /// Memory for events of all topics together: the newest, so that slow and returning readers need no engine, and what was read

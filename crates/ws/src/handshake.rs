@@ -118,13 +118,13 @@ mod tests {
         let headers = headers.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()));
         accept(
             method,
-            &headers
-                .collect::<Vec<(HeaderName, HeaderValue)>>()
-                .into_iter()
-                .fold(HeaderMap::new(), |mut map, (name, value)| {
+            &headers.collect::<Vec<(HeaderName, HeaderValue)>>().into_iter().fold(
+                HeaderMap::new(),
+                |mut map, (name, value)| {
                     map.append(name, value);
                     map
-                }),
+                },
+            ),
         )
     }
 
