@@ -41,6 +41,7 @@ pub(crate) async fn create(
     }
     match api.registry.create_device(device).await {
         Ok(_) => {
+            api.events.told().await;
             let encoded = utf8_percent_encode(&name, NON_ALPHANUMERIC);
             let location = format!("/api/registry/v1alpha1/apps/{application}/devices/{encoded}");
             Ok((StatusCode::CREATED, [(header::LOCATION, location)]))
@@ -98,6 +99,7 @@ pub(crate) async fn update(
     may_write(&api, &login, &application).await?;
     let pre = preconditions(&device.metadata);
     api.registry.update_device(device, pre).await?;
+    api.events.told().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -111,7 +113,11 @@ pub(crate) async fn delete(
     may_write(&api, &login, &application).await?;
     match api.registry.delete_device(&application, &name, pre).await {
         Err(WriteError::NotFound(_)) => Err(ApiError::no_device(&name)),
-        deleted => Ok(deleted.map(|()| StatusCode::NO_CONTENT)?),
+        deleted => {
+            deleted?;
+            api.events.told().await;
+            Ok(StatusCode::NO_CONTENT)
+        }
     }
 }
 

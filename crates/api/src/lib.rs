@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `applications.rs` | `/api/registry/v1alpha1/apps` |
 //! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
+//! | `registry_events.rs` | what streams are told of devices, where it is not stored there with the change itself |
 //! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
 //! | `keys.rs` | `/api/tokens/v1alpha1` |
 //! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
@@ -29,6 +30,7 @@ mod groups;
 mod keys;
 mod list;
 mod members;
+mod registry_events;
 mod selector;
 mod users;
 
@@ -46,6 +48,7 @@ use error::ApiError;
 use extract::Login;
 
 pub use groups::{LiveGroup, LiveGroups, LiveMember};
+pub use registry_events::RegistryEvents;
 
 /// The API: what its calls share.
 pub struct Api {
@@ -53,6 +56,7 @@ pub struct Api {
     log: Arc<dyn Log>,
     access: Arc<Access>,
     groups: Arc<dyn LiveGroups>,
+    events: Arc<RegistryEvents>,
     retention: Retention,
     /// Ends what is streamed without end.
     stop: CancellationToken,
@@ -72,6 +76,7 @@ impl Api {
         log: Arc<dyn Log>,
         access: Arc<Access>,
         groups: Arc<dyn LiveGroups>,
+        events: Arc<RegistryEvents>,
         retention: Retention,
         stop: CancellationToken,
     ) -> Self {
@@ -80,6 +85,7 @@ impl Api {
             log,
             access,
             groups,
+            events,
             retention,
             stop,
             settling: Mutex::new(()),

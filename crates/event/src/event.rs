@@ -29,6 +29,8 @@ pub mod extension {
     pub const INSTANCE: &str = "instance";
     /// What must stay in order: application and sender.
     pub const PARTITION_KEY: &str = "partitionkey";
+    /// Of a registry event: what became of the device ([`crate::origin::Change`]).
+    pub const CHANGE: &str = "change";
 }
 
 /// A CloudEvents 1.0 event. Strings share the buffer of the record they were read from.

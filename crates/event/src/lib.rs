@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `event.rs` | [`Event`]: attributes, extensions, payload |
 //! | `device.rs` | [`DeviceEvent`]: what an ingest path knows, made into an [`Event`] (compat/drogue.md 2.2) |
-//! | `origin.rs` | [`Origin`]: application, device, sender, and the attributes made of them; connection events (2.3) |
+//! | `origin.rs` | [`Origin`]: application, device, sender, and the attributes made of them; connection and registry events (2.3, 2.4) |
 //! | `name.rs` | which names applications, devices and channels may have |
 //! | `headers.rs` | [`Headers`]: names and values of a record in one shared buffer |
 //! | `binary.rs` | binary mode: an event as headers and payload, and back (compat/drogue.md 2.5) |

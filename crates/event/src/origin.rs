@@ -1,4 +1,4 @@
-//! Where an event comes from, and the attributes that say so (compat/drogue.md 2.2, 2.3).
+//! Where an event comes from, and the attributes that say so (compat/drogue.md 2.2); events of the platform itself (2.3, 2.4).
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use crate::event::{TYPE_CONNECTION, extension};
+use crate::event::{TYPE_CONNECTION, TYPE_REGISTRY, extension};
 use crate::{Event, Value, content_type};
 
 /// Where an event comes from and who delivered it.
@@ -31,6 +31,17 @@ pub struct Party {
     pub name: ByteString,
     /// Its uid as text (made once where it is cached); `None` if unknown.
     pub uid: Option<ByteString>,
+}
+
+/// What became of a device in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was made.
+    Created,
+    /// It is another now.
+    Updated,
+    /// It is gone.
+    Deleted,
 }
 
 /// Names of the extensions that say who sent what; only Sockeye sets them.
@@ -64,6 +75,42 @@ pub fn connection_event(origin: &Origin, connected: bool, time: Timestamp) -> Ev
         time: Some(time),
         extensions: origin.extensions(),
         data: Some(Bytes::from_static(data)),
+    }
+}
+
+/// The event that a device was changed in the registry (compat/drogue.md 2.4, decision 6): without payload. What the reference does
+/// not tell, the extension `change` does: `created`, `updated` or `deleted`.
+pub fn registry_event(origin: &Origin, change: Change, id: impl Into<ByteString>, time: Timestamp) -> Event {
+    let mut extensions = origin.extensions();
+    extensions.push((ByteString::from_static(extension::CHANGE), change.as_str().into()));
+    Event {
+        id: id.into(),
+        source: origin.source(),
+        ty: ByteString::from_static(TYPE_REGISTRY),
+        data_content_type: None,
+        data_schema: None,
+        subject: Some(ByteString::from_static("devices")),
+        time: Some(time),
+        extensions,
+        data: None,
+    }
+}
+
+impl Change {
+    /// As the extension `change` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// What the extension `change` says.
+    pub fn of(text: &str) -> Option<Self> {
+        [Self::Created, Self::Updated, Self::Deleted]
+            .into_iter()
+            .find(|change| change.as_str() == text)
     }
 }
 
@@ -135,5 +182,22 @@ mod tests {
         assert_eq!(event.device().map(|name| &**name), Some("dev.1"));
         let event = connection_event(&origin(), false, Timestamp::UNIX_EPOCH);
         assert_eq!(event.data.as_deref(), Some(&br#"{"connected":false}"#[..]));
+    }
+
+    #[test]
+    fn a_registry_event_tells_what_became_of_the_device_and_has_no_payload() {
+        for change in [Change::Created, Change::Updated, Change::Deleted] {
+            let event = registry_event(&origin(), change, "7", Timestamp::UNIX_EPOCH);
+            let mut text = bytes::BytesMut::new();
+            crate::structured::encode(&event, &mut text);
+            let text = std::str::from_utf8(&text).unwrap();
+            let expected = format!(
+                r#"{{"specversion":"1.0","id":"7","type":"io.drogue.registry.v1","source":"drogue://my-app/dev%2E1","subject":"devices","time":"1970-01-01T00:00:00Z","application":"my-app","applicationuid":"a-uid","device":"dev.1","deviceuid":"d-uid","sender":"dev.1","senderuid":"d-uid","instance":"drogue","partitionkey":"my%2Dapp/dev%2E1","change":"{}"}}"#,
+                change.as_str()
+            );
+            assert_eq!(text, expected);
+            assert_eq!(Change::of(change.as_str()), Some(change));
+        }
+        assert_eq!(Change::of("moved"), None);
     }
 }

@@ -367,6 +367,18 @@ pub const REGISTRY_PAGE: usize = 1_000;
 pub const REGISTRY_LIST_STEP: usize = 100;
 /// Changes that wait for one listener of the registry; one that falls behind drops what it cached.
 pub const CHANGE_QUEUE: usize = KIB;
+/// Changes of devices that wait to be told in a log that cannot be reached: about 30 MB. Beyond that, devices cannot be changed.
+pub const OUTBOX: usize = 100_000;
+/// Of these at once: one append of about 300 KB.
+pub const OUTBOX_READ: usize = 500;
+/// The log may take this long for one application's; less than the registry may hold them meanwhile ([`POSTGRES_ANSWER`]).
+pub const OUTBOX_APPEND: Duration = Duration::from_secs(3);
+/// So often in one round around all that waits; then the rest waits for the next round.
+pub const OUTBOX_PATIENCE: usize = 3;
+/// What waits is tried again after this time; and what a node that was killed has left is told by another then.
+pub const OUTBOX_RETRY: Duration = Duration::from_secs(2);
+/// Whoever changes a device waits this long for its stream to be told: after the answer the event is there, as long as the log is.
+pub const OUTBOX_WAIT: Duration = Duration::from_secs(2);
 /// Tickets of one owner that are kept at a time: a client uses its own at once, so that of thousands that come back together few
 /// wait, and whoever fetches without end is refused.
 pub const TICKETS_OF_OWNER: usize = 5_000;

@@ -12,6 +12,7 @@
 //! | `tickets.rs` | tickets |
 //! | `sessions.rs` | sessions, streams and aliases of Octave |
 //! | `changes.rs` | what listeners are told, and when |
+//! | `outbox.rs` | what streams are told of devices |
 #![allow(
     clippy::unwrap_used,
     reason = "tests, which live here so that all engines can run them"
@@ -22,6 +23,7 @@ pub mod applications;
 pub mod changes;
 pub mod devices;
 pub mod groups;
+pub mod outbox;
 pub mod sessions;
 pub mod tickets;
 pub mod users;
@@ -100,6 +102,10 @@ macro_rules! registry_conformance {
                 what_changed_nothing_is_not_told
                 a_change_is_stored_and_told_or_neither_if_its_caller_goes
                 a_listener_that_lags_is_told_so,
+            outbox: what_becomes_of_devices_is_told_once_and_in_order
+                what_is_not_told_waits
+                many_changes_are_told_in_one_round
+                those_who_tell_at_the_same_time_are_not_given_the_same,
         }
     };
     ($fresh:path; $($file:ident: $($property:ident)*),* $(,)?) => {

@@ -8,11 +8,13 @@
 //! | `key.rs` | [`User`] and [`AccessKey`], with its [`Scope`] |
 //! | `session.rs` | [`Session`] and [`Stream`] of Octave, and [`Streams`], which keeps them |
 //! | `registry.rs` | [`Registry`], with its errors |
+//! | `outbox.rs` | [`DeviceChange`]: what streams are told of devices; [`Outbox`], where it waits for the log |
 //! | `ticket.rs` | [`Tickets`]: what admits once |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 
 mod device;
 mod key;
+mod outbox;
 mod registry;
 mod resource;
 mod session;
@@ -23,6 +25,7 @@ pub mod conformance;
 
 pub use device::{Credential, DeviceSpec, Password, SpecError};
 pub use key::{AccessKey, PathGrant, Scope, User, UserIdentity};
+pub use outbox::{DeviceChange, Outbox, Teller};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};
 pub use session::{Session, Stream, Streams};

@@ -8,14 +8,16 @@ use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Device, Role, Streams, Tickets, User, UserIdentity};
+use crate::{AccessKey, Application, Device, Outbox, Role, Streams, Tickets, User, UserIdentity};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
 ///
 /// It keeps the positions of groups too: a group is there as long as its application. Who needs only them takes
 /// `Arc<dyn GroupPositions>`, which an `Arc<dyn Registry>` becomes where one is wanted. And it keeps tickets ([`Tickets`]).
+///
+/// Whatever is stored of a device is told in its application's stream ([`Outbox`]).
 #[async_trait]
-pub trait Registry: GroupPositions + Streams + Tickets {
+pub trait Registry: GroupPositions + Outbox + Streams + Tickets {
     /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
     /// gives it as stored.
     async fn create_application(&self, application: Application) -> Result<Application, WriteError>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry as Numbers;
 use sockeye_engine_postgres::{OpenError, PostgresOptions, PostgresRegistry};
-use sockeye_engine_sqlite::{Options, SqliteEngine};
+use sockeye_engine_sqlite::{DevicesTold, Options, SqliteEngine};
 use sockeye_log::Log;
 use sockeye_registry::Registry;
 
@@ -52,7 +52,7 @@ impl Engines {
         }
         let file = match (&log, &postgres) {
             (Some(_), Some(_)) => None,
-            _ => Some(file(config).await?),
+            _ => Some(file(config, log.is_none()).await?),
         };
         let in_file = || Arc::new(file.clone().expect("it is open unless nothing is in it"));
         Ok(Self {
@@ -97,9 +97,18 @@ async fn postgres(options: &PostgresOptions) -> Result<Option<PostgresRegistry>,
     Err(OpenError::Options(message.to_owned()).into())
 }
 
-async fn file(config: &Config) -> Result<SqliteEngine, StartError> {
+async fn file(config: &Config, has_log: bool) -> Result<SqliteEngine, StartError> {
     let file = config.data.join(DATA_FILE);
+    let instance = config.instance.clone();
+    let options = Options {
+        devices: if has_log {
+            DevicesTold::InLog { instance }
+        } else {
+            DevicesTold::Elsewhere
+        },
+        ..Options::default()
+    };
     // In a thread that may block: a file that was not closed is recovered first.
-    let open = tokio::task::spawn_blocking(move || SqliteEngine::open(file, Options::default()));
+    let open = tokio::task::spawn_blocking(move || SqliteEngine::open(file, options));
     Ok(open.await.map_err(|ended| StartError::Thread(ended.into()))??)
 }

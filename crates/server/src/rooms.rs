@@ -8,7 +8,7 @@ use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
 use sockeye_access::{Access, Devices, Oidc, TenantTokens};
-use sockeye_api::Api;
+use sockeye_api::{Api, RegistryEvents};
 use sockeye_delivery::Delivery;
 use sockeye_dialect_dojot::{Dojot, Lifetime, Settings};
 use sockeye_dialect_drogue::Drogue;
@@ -145,11 +145,15 @@ impl Rooms {
             let expiry = Expiry::new(positions, groups.clone(), after, &mut numbers);
             life.tasks.spawn(expiry.run(life.stop.clone()));
         }
+        let (from, to) = (Arc::clone(&registry), Arc::clone(&log));
+        let events = Arc::new(RegistryEvents::new(from, to, config.retention, instance));
+        life.tasks.spawn(tell(Arc::clone(&events), life.stop.clone()));
         let api = Api::new(
             Arc::clone(&registry),
             Arc::clone(&log),
             Arc::clone(&access),
             groups,
+            events,
             config.retention,
             life.stop.clone(),
         );
@@ -263,6 +267,14 @@ async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) ->
 async fn watch(access: Arc<Access>, stop: CancellationToken) {
     tokio::select! {
         () = access.watch() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Takes what waits to be told of devices to the log, until the server stops.
+async fn tell(events: Arc<RegistryEvents>, stop: CancellationToken) {
+    tokio::select! {
+        () = events.run() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use clap::Args;
 use crossterm::style::Color;
 use rand::RngExt as _;
+use sockeye_event::event::extension;
 use sockeye_event::{Event, structured};
 use sockeye_limits as limits;
 use tokio::time::Instant;
@@ -243,7 +244,8 @@ pub fn pretty(text: &str) -> String {
 /// The payload as text, or its size where it is none.
 fn payload(event: &Event) -> String {
     match &event.data {
-        None => event.ty.to_string(),
+        // What became of a device is all that its event tells.
+        None => event.extension(extension::CHANGE).unwrap_or(&event.ty).to_string(),
         Some(data) => match std::str::from_utf8(data) {
             Ok(text) if !text.contains(char::is_control) => text.to_owned(),
             _ => format!(

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sockeye_event::event::TYPE_EVENT as EVENT;
 use support::{APP, DEVICE, PASSWORD, Server, sockeye};
 
 #[test]
@@ -177,7 +178,7 @@ fn a_stream_tells_what_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::with_device(folder.path());
     let address = server.url.trim_start_matches("http://").to_owned();
-    let mut stream = follow(&server, &["stream", APP, "--events", "1"]);
+    let mut stream = follow(&server, &["stream", APP, "--events", "1", "--type", EVENT]);
     assert!(server.terminate().success());
     let mut elsewhere = Server::start(folder.path());
     elsewhere.cli_ok(&["app", "delete", APP]);
@@ -214,16 +215,21 @@ fn what_was_missed_can_be_read() {
         let events = lines.lines().map(|line| serde_json::from_str(line).unwrap());
         events.collect::<Vec<Value>>()
     };
-    let all = stream(&["--from", "earliest", "--events", "3"]);
+    let all = stream(&["--from", "earliest", "--events", "3", "--type", EVENT]);
     assert_eq!(numbers(&all), [0, 1, 2]);
     assert!(all.iter().all(|event| event.get("cursor").is_none()), "{all:?}");
-    let with_cursors = stream(&["--from", "earliest", "--events", "3", "--cursor"]);
+    let with_cursors = stream(&["--from", "earliest", "--events", "3", "--type", EVENT, "--cursor"]);
     let cursor = with_cursors[0]["cursor"].as_str().unwrap();
     assert_eq!(numbers(&stream(&["--from", cursor, "--events", "2"])), [1, 2]);
     let now = jiff::Timestamp::now().to_string();
-    let ended = stream(&["--from", "2000-01-01T00:00:00Z", "--until", &now]);
+    let ended = stream(&["--from", "2000-01-01T00:00:00Z", "--until", &now, "--type", EVENT]);
     assert_eq!(numbers(&ended), [0, 1, 2], "it ends by itself");
-    for (option, value, count) in [("--device", DEVICE, 3), ("--device", "x", 0), ("--type", "x", 0)] {
+    for (option, value, count) in [
+        ("--device", DEVICE, 4),
+        ("--device", "x", 0),
+        ("--type", EVENT, 3),
+        ("--type", "x", 0),
+    ] {
         let found = stream(&["--from", "earliest", "--until", &now, option, value]);
         assert_eq!(found.len(), count, "{option} {value}");
     }

@@ -227,7 +227,9 @@ async fn a_stream_with_an_end() {
     let publisher = Publisher::start(&server);
     publisher.reach(50).await;
     let until = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
-    let mut past_and_live = server.stream(&format!("{APP}?from=earliest&until={until}")).await;
+    let mut past_and_live = server
+        .stream(&format!("{APP}?from=earliest&until={until}&type=io.drogue.event.v1"))
+        .await;
     let mut live = server.stream(&format!("{APP}?until={until}")).await;
     // The end comes by itself while events go on.
     let ends = [

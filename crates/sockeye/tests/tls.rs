@@ -155,6 +155,8 @@ fn the_command_line_trusts_what_it_is_told_to() {
         APP,
         "--from",
         "earliest",
+        "--type",
+        "io.drogue.event.v1",
         "--events",
         "1",
         "--output",
@@ -199,7 +201,10 @@ async fn websocat_reads_over_tls() {
     assert_eq!(server.publish(&http, "c", &numbered(0)).await.unwrap(), 202);
     let mut child = Command::new(websocat)
         .args(["--no-close", "-U", "-k"])
-        .arg(format!("{}/{APP}?from=earliest", server.url.replacen("http", "ws", 1)))
+        .arg(format!(
+            "{}/{APP}?from=earliest&type=io.drogue.event.v1",
+            server.url.replacen("http", "ws", 1)
+        ))
         .arg(format!("--basic-auth={}", server.admin()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -17,8 +17,8 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Session, Stream,
-    Streams, Ticket, TicketError, Tickets, User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, KeyError, Outbox, Page, Preconditions, ReadError, Registry, Role, Session,
+    Stream, Streams, Teller, Ticket, TicketError, Tickets, User, UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -191,6 +191,13 @@ impl Registry for Watched {
     }
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.engine.changes()
+    }
+}
+
+#[async_trait]
+impl Outbox for Watched {
+    async fn tell(&self, teller: Box<dyn Teller>) -> Result<(), ReadError> {
+        self.engine.tell(teller).await
     }
 }
 

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use sockeye_access::{Access, key};
-use sockeye_api::{Api, LiveGroup, LiveGroups, router};
+use sockeye_api::{Api, LiveGroup, LiveGroups, RegistryEvents, router};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, Log, Position, Retention};
 use sockeye_registry::{AccessKey, Registry};
@@ -85,11 +85,13 @@ impl World {
             live: Mutex::default(),
         });
         let stop = CancellationToken::new();
+        let events = RegistryEvents::new(registry.clone(), log.clone(), Retention::default(), "drogue");
         let router = router(Arc::new(Api::new(
             registry.clone(),
             log.clone(),
             access,
             groups.clone(),
+            Arc::new(events),
             Retention::default(),
             stop.clone(),
         )));

@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
+//! | `outbox.rs` | what is told of devices |
 //! | `groups.rs`, `tickets.rs`, `sessions.rs` | those of groups, of tickets and of Octave, behind interfaces of their own |
 
 mod applications;
 mod devices;
 mod groups;
 mod metadata;
+mod outbox;
 mod sessions;
 mod tickets;
 mod users;
@@ -17,15 +19,18 @@ mod users;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use deadpool_postgres::Transaction;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Unavailable,
-    User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
+    Unavailable, User, UserIdentity, WriteError,
 };
 use tokio::sync::broadcast;
 
 use crate::PostgresRegistry;
+use crate::failure::Refusal;
 use users::NoKey;
 
 // ----------------------------------------------------------------------------------------------
@@ -99,9 +104,14 @@ impl Registry for PostgresRegistry {
     }
 
     async fn create_device(&self, device: Device) -> Result<Device, WriteError> {
-        let change = of_device(&device.metadata.application, &device.metadata.name);
-        self.change(move |c| async move { Ok((devices::create(c, device).await?, Some(change))) }.boxed())
-            .await
+        self.change_device(move |c| {
+            async move {
+                let (device, change) = devices::create(c, device).await?;
+                Ok((device, Some(change)))
+            }
+            .boxed()
+        })
+        .await
     }
 
     async fn device(&self, application: &str, name: &str) -> Result<Option<Device>, ReadError> {
@@ -126,25 +136,14 @@ impl Registry for PostgresRegistry {
     }
 
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
-        let change = of_device(&device.metadata.application, &device.metadata.name);
-        self.change(move |c| {
-            async move {
-                let (stored, changed) = devices::update(c, device, pre).await?;
-                Ok((stored, changed.then_some(change)))
-            }
-            .boxed()
-        })
-        .await
+        self.change_device(move |c| devices::update(c, device, pre).boxed())
+            .await
     }
 
     async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError> {
         let (application, name) = (application.to_owned(), name.to_owned());
-        self.change(move |c| {
-            async move {
-                devices::delete(c, &application, &name, pre).await?;
-                Ok(((), Some(of_device(&application, &name))))
-            }
-            .boxed()
+        self.change_device(move |c| {
+            async move { Ok(((), Some(devices::delete(c, &application, &name, pre).await?))) }.boxed()
         })
         .await
     }
@@ -266,9 +265,30 @@ impl Registry for PostgresRegistry {
     }
 }
 
-fn of_device(application: &str, name: &str) -> Change {
-    Change::Device {
-        application: application.to_owned(),
-        device: name.to_owned(),
+impl PostgresRegistry {
+    /// As [`Self::change`], of a device, which is told in its application's stream too.
+    async fn change_device<T: Send + 'static>(
+        &self,
+        job: impl for<'c> FnOnce(&'c Transaction<'c>) -> BoxFuture<'c, Result<(T, Option<DeviceChange>), Refusal>>
+        + Send
+        + 'static,
+    ) -> Result<T, WriteError> {
+        self.change(move |c| {
+            async move {
+                outbox::have_room(c).await?;
+                let (value, change) = job(c).await?;
+                if let Some(change) = &change {
+                    outbox::put(c, change).await?;
+                }
+                let change = change.map(
+                    |DeviceChange {
+                         application, device, ..
+                     }| Change::Device { application, device },
+                );
+                Ok((value, change))
+            }
+            .boxed()
+        })
+        .await
     }
 }

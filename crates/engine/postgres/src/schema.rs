@@ -28,6 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { sql: TICKETS, needs: 1 },
     Step { sql: OCTAVE, needs: 1 },
+    Step { sql: OUTBOX, needs: 1 },
 ];
 
 /// The names of tables are found by the `search_path` of the connection. Times are nanoseconds since 1970. Text is compared by its
@@ -194,6 +195,21 @@ CREATE INDEX aliases_of_application ON aliases (application);
 ALTER TABLE access_keys ADD COLUMN paths json; -- grants by path; NULL: not limited so
 ";
 
+/// What the registry tells of devices.
+const OUTBOX: &str = "
+-- What is to be told in the log.
+CREATE TABLE outbox (
+    number           bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    id               uuid NOT NULL,            -- of the event
+    change           text NOT NULL,            -- created, updated, deleted
+    time             bigint NOT NULL,
+    application      text NOT NULL,            -- name
+    application_uid  uuid NOT NULL,
+    device           text NOT NULL,            -- name
+    device_uid       uuid NOT NULL
+);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// Makes the database one of this release, unless it is, or is somebody else's. Gives the number of its newest change.
@@ -295,6 +311,7 @@ mod tests {
         },
         Step { sql: TICKETS, needs: 1 },
         Step { sql: OCTAVE, needs: 1 },
+        Step { sql: OUTBOX, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
@@ -307,13 +324,14 @@ mod tests {
         },
         Step { sql: TICKETS, needs: 1 },
         Step { sql: OCTAVE, needs: 1 },
+        Step { sql: OUTBOX, needs: 1 },
         Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
         Step {
             sql: "CREATE TABLE shelves (name text); ALTER TABLE users DROP COLUMN colour",
-            needs: 4,
+            needs: 5,
         },
     ];
     const FAILING: &[Step] = &[
@@ -323,9 +341,10 @@ mod tests {
         },
         Step { sql: TICKETS, needs: 1 },
         Step { sql: OCTAVE, needs: 1 },
+        Step { sql: OUTBOX, needs: 1 },
         Step {
             sql: "CREATE TABLE shelves (name text); INSERT INTO nowhere VALUES (1)",
-            needs: 4,
+            needs: 5,
         },
     ];
 
@@ -357,19 +376,19 @@ mod tests {
         };
         let url = postgres.database().unwrap();
         open(&url, STEPS).await.unwrap();
-        assert_eq!(versions(postgres, &url), "3|1|1");
-        open(&url, FAILING).await.unwrap_err();
-        assert_eq!(versions(postgres, &url), "3|1|1", "all or none");
-        open(&url, EXPANDED).await.unwrap();
         assert_eq!(versions(postgres, &url), "4|1|1");
+        open(&url, FAILING).await.unwrap_err();
+        assert_eq!(versions(postgres, &url), "4|1|1", "all or none");
+        open(&url, EXPANDED).await.unwrap();
+        assert_eq!(versions(postgres, &url), "5|1|1");
         open(&url, STEPS)
             .await
             .expect("the previous release runs beside the new one");
         open(&url, CONTRACTED).await.unwrap();
-        assert_eq!(versions(postgres, &url), "5|4|1");
+        assert_eq!(versions(postgres, &url), "6|5|1");
         let refused = open(&url, STEPS).await.unwrap_err();
         assert!(
-            refused.contains("newer version") && refused.contains("knows 3"),
+            refused.contains("newer version") && refused.contains("knows 4"),
             "{refused}"
         );
         assert!(!refused.contains("sockeye-pw"), "{refused}");
@@ -390,7 +409,7 @@ mod tests {
         for node in nodes {
             node.await.unwrap().unwrap();
         }
-        assert_eq!(versions(postgres, &url), "5|4|1");
+        assert_eq!(versions(postgres, &url), "6|5|1");
     }
 
     #[tokio::test]

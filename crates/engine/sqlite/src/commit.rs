@@ -1,7 +1,7 @@
 //! One commit: what is stored in a transaction, and what becomes known when it is durable.
 //!
 //! A transaction has three parts: a step of retention and the jobs, each in a savepoint of its own so that one that fails
-//! harms nobody else, and the appends.
+//! harms nobody else, and the appends, to which jobs may have added some.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::clock::{Moment, Pause};
 use crate::failure::Failure;
 use crate::index::{self, Chunk, Noted};
 use crate::metrics::Metrics;
-use crate::queue::{Append, Reply, Work};
+use crate::queue::{Added, Append, Reply, Work};
 use crate::retention::{Step, Trimmed};
 use crate::tail::Committed;
 use crate::topics::{TopicState, Topics};
@@ -79,9 +79,16 @@ impl Commit {
         }
         let indexed = index::note(&transaction, &self.to_index)?;
         let mut jobs = Vec::with_capacity(self.work.jobs.len());
+        let mut added = Added::new();
         for job in &mut self.work.jobs {
-            jobs.push(apart(&transaction, |connection| job.apply(connection))?);
+            let before = added.len();
+            let done = apart(&transaction, |connection| job.apply(connection, &mut added))?;
+            if done.is_err() {
+                added.truncate(before);
+            }
+            jobs.push(done);
         }
+        self.work.add(added);
         let (turns, next) = self.append(&transaction, next)?;
         transaction.commit()?;
         let chunks = turns.iter().map(|turn| turn.chunks.len()).sum();
@@ -122,9 +129,6 @@ impl Commit {
         for indexed in &stored.indexed {
             indexed.publish();
         }
-        for (job, outcome) in self.work.jobs.into_iter().zip(stored.jobs) {
-            job.finish(outcome);
-        }
         let now = Instant::now();
         let mut records = 0;
         let mut replies = Vec::new();
@@ -132,6 +136,10 @@ impl Commit {
             records += turn.chunks.iter().map(|chunk| chunk.end - chunk.first).sum::<u64>();
             metrics.appended_bytes.inc_by(turn.bytes as u64);
             turn.publish(&topic, appends, self.moment, &mut replies);
+        }
+        // After what they have added to the log can be read.
+        for (job, outcome) in self.work.jobs.into_iter().zip(stored.jobs) {
+            job.finish(outcome);
         }
         if records > 0 {
             metrics.appended_records.inc_by(records);
@@ -151,8 +159,7 @@ impl Commit {
             job.finish(Err(failure.clone()));
         }
         for append in self.work.appends.into_iter().flat_map(|(_, appends)| appends) {
-            // Who asked may have gone.
-            let _ = append.reply.send(Err(failure.clone().into()));
+            append.refuse(failure.clone().into());
         }
     }
 }
@@ -162,7 +169,7 @@ impl Turn {
         let followed = topic.tail.is_followed();
         let mut records = Vec::new();
         for append in appends {
-            replies.push((append.since, append.reply));
+            replies.extend(append.reply.map(|reply| (append.since, reply)));
             if followed {
                 records.extend(append.records);
             }
@@ -249,8 +256,7 @@ pub(crate) fn read(offset: u64, time: i64, record: NewRecord) -> Record {
 pub(crate) fn refuse_deleted(work: &mut Work) {
     for (topic, appends) in work.appends.extract_if(.., |(topic, _)| topic.is_deleted()) {
         for append in appends {
-            // Who asked may have gone.
-            let _ = append.reply.send(Err(AppendError::NoTopic(topic.name.clone())));
+            append.refuse(AppendError::NoTopic(topic.name.clone()));
         }
     }
 }

@@ -37,6 +37,20 @@ pub struct Options {
     pub max_bytes: Option<u64>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where the registry tells of devices.
+    pub devices: DevicesTold,
+}
+
+/// Where the registry tells what becomes of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DevicesTold {
+    /// In the log of the same file, in the same transaction.
+    InLog {
+        /// The configured name of the installation, which stands in the events.
+        instance: String,
+    },
+    /// In another log: what is to be told waits in the outbox.
+    Elsewhere,
 }
 
 pub(crate) struct Inner {
@@ -46,6 +60,10 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Who listens to the registry.
     pub(crate) listeners: broadcast::Sender<Change>,
+    /// Where devices are told of.
+    pub(crate) devices: DevicesTold,
+    /// Held by who takes what waits of that to the log.
+    pub(crate) telling: tokio::sync::Mutex<()>,
     path: PathBuf,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Closed when the writer's thread has ended and the lock is free.
@@ -59,6 +77,9 @@ impl Default for Options {
         Self {
             max_bytes: None,
             clock: Arc::new(SystemClock),
+            devices: DevicesTold::InLog {
+                instance: "drogue".to_owned(),
+            },
         }
     }
 }
@@ -120,6 +141,8 @@ impl SqliteEngine {
             topics,
             metrics,
             listeners: broadcast::Sender::new(limits::CHANGE_QUEUE),
+            devices: options.devices,
+            telling: tokio::sync::Mutex::default(),
             path: path.to_owned(),
             thread: Mutex::new(Some(thread)),
             ended,

@@ -46,7 +46,7 @@ mod writer;
 
 pub use backup::{BackupError, BackupReport, backup};
 pub use clock::{Clock, SystemClock};
-pub use engine::{Options, SqliteEngine};
+pub use engine::{DevicesTold, Options, SqliteEngine};
 pub use metrics::Metrics;
 pub use open::OpenError;
 pub use restore::{RestoreError, RestoreReport, restore};

@@ -24,16 +24,20 @@ pub(crate) struct Append {
     pub(crate) bytes: usize,
     /// When it came.
     pub(crate) since: Instant,
-    pub(crate) reply: Reply,
+    /// `None`: it is part of a job, which has an answer of its own.
+    pub(crate) reply: Option<Reply>,
 }
 
 /// Where the answer to an append goes.
 pub(crate) type Reply = oneshot::Sender<Result<(), AppendError>>;
 
+/// Records that jobs add to the log, in the commit that stores what they change.
+pub(crate) type Added = Vec<(Arc<TopicState>, NewRecord)>;
+
 /// A change that is made inside a commit.
 pub(crate) trait Job: Send {
     /// Makes the change. What fails is undone, and harms nobody else in the commit.
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn apply(&mut self, connection: &Connection, added: &mut Added) -> rusqlite::Result<()>;
 
     /// Told what became of it: `Ok` when it is durable.
     fn finish(self: Box<Self>, outcome: Result<(), Failure>);
@@ -86,6 +90,16 @@ struct Waiting {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl Append {
+    /// Tells whoever asked that nothing was stored.
+    pub(crate) fn refuse(self, error: AppendError) {
+        if let Some(reply) = self.reply {
+            // Who asked may have gone.
+            let _ = reply.send(Err(error));
+        }
+    }
+}
 
 impl Default for Queue {
     fn default() -> Self {
@@ -181,6 +195,22 @@ impl Work {
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.appends.is_empty() && self.jobs.is_empty()
+    }
+
+    /// Appends what jobs have added, in their order.
+    pub(crate) fn add(&mut self, added: Added) {
+        for (topic, record) in added {
+            let append = Append {
+                bytes: record.size(),
+                records: vec![record],
+                since: Instant::now(),
+                reply: None,
+            };
+            match self.appends.last_mut() {
+                Some((last, appends)) if last.id == topic.id => appends.push(append),
+                _ => self.appends.push((topic, vec![append])),
+            }
+        }
     }
 }
 
@@ -279,7 +309,7 @@ mod tests {
             records: vec![record],
             bytes,
             since: Instant::now(),
-            reply: oneshot::channel().0,
+            reply: Some(oneshot::channel().0),
         }
     }
 

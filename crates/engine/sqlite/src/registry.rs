@@ -5,12 +5,14 @@
 //! | `row.rs` | documents, times and ids as columns |
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
+//! | `outbox.rs` | what is told of devices |
 //! | `groups.rs`, `tickets.rs`, `sessions.rs` | those of groups, of tickets and of Octave, behind interfaces of their own |
 
 mod applications;
 mod devices;
 mod groups;
 mod metadata;
+mod outbox;
 mod row;
 mod sessions;
 mod tickets;
@@ -22,12 +24,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Page, Preconditions, ReadError, Registry, Role, Unavailable,
-    User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
+    Unavailable, User, UserIdentity, WriteError,
 };
 use tokio::sync::broadcast;
 
 use crate::SqliteEngine;
+use crate::queue::Added;
+use outbox::Notes;
 use row::Refusal;
 use users::NoKey;
 
@@ -87,9 +91,11 @@ impl Registry for SqliteEngine {
     }
 
     async fn create_device(&self, device: Device) -> Result<Device, WriteError> {
-        let change = of_device(&device.metadata.application, &device.metadata.name);
-        self.change(move |c| Ok((devices::create(c, device)?, Some(change))))
-            .await
+        self.change_device(move |c| {
+            let (device, change) = devices::create(c, device)?;
+            Ok((device, Some(change)))
+        })
+        .await
     }
 
     async fn device(&self, application: &str, name: &str) -> Result<Option<Device>, ReadError> {
@@ -108,21 +114,13 @@ impl Registry for SqliteEngine {
     }
 
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
-        let change = of_device(&device.metadata.application, &device.metadata.name);
-        self.change(move |c| {
-            let (stored, changed) = devices::update(c, device, pre)?;
-            Ok((stored, changed.then_some(change)))
-        })
-        .await
+        self.change_device(move |c| devices::update(c, device, pre)).await
     }
 
     async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError> {
         let (application, name) = (application.to_owned(), name.to_owned());
-        self.change(move |c| {
-            devices::delete(c, &application, &name, pre)?;
-            Ok(((), Some(of_device(&application, &name))))
-        })
-        .await
+        self.change_device(move |c| Ok(((), Some(devices::delete(c, &application, &name, pre)?))))
+            .await
     }
 
     async fn ensure_user(&self, name: &str, admin: bool) -> Result<User, WriteError> {
@@ -225,18 +223,45 @@ impl SqliteEngine {
         &self,
         job: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, WriteError> {
-        let stored = self.store(move |connection| match job(connection) {
-            Ok((value, change)) => Ok((Ok(value), change)),
-            Err(Refusal::Rule(error)) => Ok((Err(error), None)),
-            Err(Refusal::Sql(error)) => Err(error),
-        });
-        stored.await?
+        self.store(move |connection| ruled(job(connection))).await?
+    }
+
+    /// As [`Self::change`], of a device, which is told in its application's stream too.
+    async fn change_device<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<(T, Option<DeviceChange>), Refusal> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let notes = Notes::of(self);
+        self.store_adding(move |connection, added| {
+            let changed = Notes::have_room(connection).and_then(|()| job(connection));
+            let changed = changed.and_then(|(value, change)| {
+                if let Some(change) = &change {
+                    notes.put(connection, change, added)?;
+                }
+                let change = change.map(
+                    |DeviceChange {
+                         application, device, ..
+                     }| Change::Device { application, device },
+                );
+                Ok((value, change))
+            });
+            ruled(changed)
+        })
+        .await?
     }
 
     /// Runs a job in the writer's next commit. Listeners are told before the caller is, and also if the caller is gone.
     async fn store<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<Changed<T>> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.store_adding(move |connection, _| job(connection)).await
+    }
+
+    /// As [`Self::store`], of a job that adds records to the log.
+    async fn store_adding<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, &mut Added) -> rusqlite::Result<Changed<T>> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let listeners = self.inner.listeners.clone();
         let tell = move |(_, change): &Changed<T>| {
@@ -245,13 +270,15 @@ impl SqliteEngine {
                 let _ = listeners.send(change.clone());
             }
         };
-        Ok(self.inner.writer.run_then(job, tell).await?.0)
+        Ok(self.inner.writer.run_adding(job, tell).await?.0)
     }
 }
 
-fn of_device(application: &str, name: &str) -> Change {
-    Change::Device {
-        application: application.to_owned(),
-        device: name.to_owned(),
+/// What a rule forbids is an answer, and nothing was stored; else the job is undone.
+fn ruled<T>(changed: Result<Changed<T>, Refusal>) -> rusqlite::Result<Changed<Result<T, WriteError>>> {
+    match changed {
+        Ok((value, change)) => Ok((Ok(value), change)),
+        Err(Refusal::Rule(error)) => Ok((Err(error), None)),
+        Err(Refusal::Sql(error)) => Err(error),
     }
 }

@@ -17,6 +17,7 @@ pub(crate) const STEPS: &[&[&str]] = &[
     &[IDENTITIES],
     &[TICKETS],
     &[OCTAVE],
+    &[OUTBOX],
 ];
 
 /// Topics and their records.
@@ -222,6 +223,21 @@ CREATE INDEX aliases_of_application ON aliases (application);
 ALTER TABLE access_keys ADD COLUMN paths TEXT;          -- JSON object: grants by path; NULL: not limited so
 ";
 
+/// What the registry tells of devices.
+const OUTBOX: &str = "
+-- What is to be told in a log that is elsewhere, or not made yet.
+CREATE TABLE outbox (
+    number           INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               TEXT NOT NULL,         -- UUID, of the event
+    change           TEXT NOT NULL,         -- created, updated, deleted
+    time             INTEGER NOT NULL,
+    application      TEXT NOT NULL,         -- name
+    application_uid  TEXT NOT NULL,
+    device           TEXT NOT NULL,         -- name
+    device_uid       TEXT NOT NULL
+) STRICT;
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -275,6 +291,7 @@ mod tests {
         &[IDENTITIES],
         &[TICKETS],
         &[OCTAVE],
+        &[OUTBOX],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -289,6 +306,7 @@ mod tests {
         &[IDENTITIES],
         &[TICKETS],
         &[OCTAVE],
+        &[OUTBOX],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -319,13 +337,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(6));
+        assert_eq!(kind_of(&path), Kind::Ours(7));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(8));
+        assert_eq!(kind_of(&path), Kind::Ours(9));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 8, known: 6, .. }),
+            matches!(refused, OpenError::Newer { found: 9, known: 7, .. }),
             "{refused}"
         );
     }
@@ -340,7 +358,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(6));
+        assert_eq!(kind_of(&path), Kind::Ours(7));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

@@ -8,7 +8,7 @@ use sockeye_log::{AppendError, NewRecord};
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
-use crate::queue::{Append, Job, Queue};
+use crate::queue::{Added, Append, Job, Queue};
 use crate::topics::TopicState;
 
 /// Gives work to the writer. Whatever is asked for in the meantime of a commit goes into the next one, together.
@@ -48,6 +48,15 @@ impl Writer {
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         committed: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, Failure> {
+        self.run_adding(move |connection, _| job(connection), committed).await
+    }
+
+    /// As [`Writer::run_then`], of a job that adds records to the log: they are durable with what it changes, or neither is.
+    pub(crate) async fn run_adding<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, &mut Added) -> rusqlite::Result<T> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         self.queue.push_job(Box::new(Closures {
             job: Some(job),
@@ -65,7 +74,7 @@ impl Writer {
             bytes: records.iter().map(NewRecord::size).sum(),
             records,
             since: Instant::now(),
-            reply,
+            reply: Some(reply),
         };
         self.queue.push(topic, append)?;
         answer.await.unwrap_or(Err(Failure::Closed.into()))
@@ -80,12 +89,12 @@ impl Writer {
 impl<T, J, C> Job for Closures<T, J, C>
 where
     T: Send,
-    J: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    J: FnOnce(&Connection, &mut Added) -> rusqlite::Result<T> + Send,
     C: FnOnce(&T) + Send,
 {
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn apply(&mut self, connection: &Connection, added: &mut Added) -> rusqlite::Result<()> {
         let job = self.job.take().expect("a job is applied once");
-        self.value = Some(job(connection)?);
+        self.value = Some(job(connection, added)?);
         Ok(())
     }
 

@@ -89,7 +89,8 @@ async fn watch(args: &DemoArgs, url: &Url, key_file: &Path) -> Result<()> {
         channel: None,
         login: None,
         trust: Trust::default(),
-        parameters: Vec::new(),
+        // Readings, not what is told of the instruments.
+        parameters: vec![("type", sockeye_event::event::TYPE_EVENT.to_owned())],
     };
     let mut socket = source.connect(None).await.map_err(|why| ended(&why))?;
     let hints = hints(url, &password);

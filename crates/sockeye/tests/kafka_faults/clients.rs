@@ -12,6 +12,7 @@ use std::{
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use sockeye_event::event::TYPE_REGISTRY;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -69,7 +70,11 @@ impl Address {
 }
 
 impl Seen {
+    /// What is told of the device itself is passed over.
     fn add(&self, event: &Value) {
+        if event["type"] == TYPE_REGISTRY {
+            return;
+        }
         let number = event["data"]["number"].as_u64().unwrap();
         *self.numbers.lock().unwrap().entry(number).or_default() += 1;
     }

@@ -19,7 +19,7 @@ use rustls::{
 };
 use serde_json::{Value, json};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
-use sockeye_event::{Event, binary};
+use sockeye_event::{Event, binary, event::TYPE_REGISTRY};
 use sockeye_log::{Log as _, ReadLimit, Topic};
 use sockeye_parts::certificate::Certificate;
 use tokio::net::TcpStream;
@@ -271,8 +271,18 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success(), "no process {pid}");
 }
 
-/// The next event of a stream, as JSON.
+/// The next event of a device of a stream, as JSON; what is told of devices themselves is passed over.
 pub async fn next_event(socket: &mut Socket) -> Value {
+    loop {
+        let event = next_event_of_any_type(socket).await;
+        if event["type"] != TYPE_REGISTRY {
+            return event;
+        }
+    }
+}
+
+/// The next event of a stream, as JSON.
+pub async fn next_event_of_any_type(socket: &mut Socket) -> Value {
     loop {
         match next_message(socket).await {
             Message::Text(text) => return serde_json::from_str(&text).expect("an event is JSON"),
@@ -310,7 +320,7 @@ pub fn numbered(number: u64) -> Value {
     json!({ "number": number })
 }
 
-/// All events of the application `app`, read by the engine itself from the folder of a server that has ended.
+/// All events of devices of the application `app`, read by the engine itself from the folder of a server that has ended.
 pub async fn stored(data: &Path) -> Vec<Event> {
     let engine =
         SqliteEngine::open(data.join(sockeye_server::DATA_FILE), Options::default()).expect("the file is sound");
@@ -330,7 +340,8 @@ pub async fn stored(data: &Path) -> Vec<Event> {
             batch
                 .records
                 .iter()
-                .map(|record| event(record).expect("what was stored is an event")),
+                .map(|record| event(record).expect("what was stored is an event"))
+                .filter(|event| event.ty != TYPE_REGISTRY),
         );
         position = batch.next;
     }

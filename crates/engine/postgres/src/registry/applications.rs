@@ -114,6 +114,13 @@ pub(super) async fn id(on: &impl GenericClient, name: &str) -> Result<Option<i64
     row.map(|row| sql::get(&row, 0)).transpose()
 }
 
+/// Row id and uid of an application whose devices are to be changed.
+pub(super) async fn must_know(on: &impl GenericClient, name: &str) -> Result<(i64, Uuid), Refusal> {
+    let row = sql::row(on, "SELECT id, uid FROM applications WHERE name = $1", &[&name]).await?;
+    let row = row.ok_or(WriteError::NotFound(WHAT))?;
+    Ok((sql::get(&row, 0)?, sql::get(&row, 1)?))
+}
+
 /// The row id of an application that a change needs.
 pub(super) async fn must_have(on: &impl GenericClient, name: &str) -> Result<i64, Refusal> {
     Ok(id(on, name).await?.ok_or(WriteError::NotFound(WHAT))?)

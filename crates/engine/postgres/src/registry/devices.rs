@@ -1,9 +1,10 @@
 //! Devices, and the names that lead to them.
 
 use deadpool_postgres::GenericClient;
-use sockeye_registry::{Device, DeviceSpec, Page, Preconditions, WriteError};
+use sockeye_event::origin::Change;
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Page, Preconditions, WriteError};
 
-use super::applications::{limit, must_have, offset};
+use super::applications::{limit, must_know, offset};
 use super::metadata::{self, COLUMNS, Stored};
 use crate::failure::{Failure, Refusal};
 use crate::sql;
@@ -12,8 +13,9 @@ const WHAT: &str = "device";
 
 // ----------------------------------------------------------------------------------------------
 
-pub(super) async fn create(on: &impl GenericClient, mut device: Device) -> Result<Device, Refusal> {
-    let application = must_have(on, &device.metadata.application).await?;
+/// The device as stored, and what is to be told of it.
+pub(super) async fn create(on: &impl GenericClient, mut device: Device) -> Result<(Device, DeviceChange), Refusal> {
+    let (application, uid) = must_know(on, &device.metadata.application).await?;
     let logins = logins(&device);
     none_taken(on, application, &logins, None).await?;
     metadata::renew(&mut device.metadata);
@@ -21,7 +23,8 @@ pub(super) async fn create(on: &impl GenericClient, mut device: Device) -> Resul
     let belongs = ("application", &application as _);
     let id = metadata::insert(on, "devices", belongs, metadata, spec, status).await?;
     store_logins(on, application, id, &logins).await?;
-    Ok(device)
+    let change = DeviceChange::new(Change::Created, uid, &device);
+    Ok((device, change))
 }
 
 pub(super) async fn get(on: &impl GenericClient, application: &str, name: &str) -> Result<Option<Device>, Failure> {
@@ -53,13 +56,13 @@ pub(super) async fn list(on: &impl GenericClient, application: &str, page: Page)
     rows.iter().map(read).collect()
 }
 
-/// The device as it is then, and whether anything changed.
+/// The device as it is then, and what is to be told of it if anything changed.
 pub(super) async fn update(
     on: &impl GenericClient,
     wanted: Device,
     pre: Preconditions,
-) -> Result<(Device, bool), Refusal> {
-    let application = must_have(on, &wanted.metadata.application).await?;
+) -> Result<(Device, Option<DeviceChange>), Refusal> {
+    let (application, uid) = must_know(on, &wanted.metadata.application).await?;
     let logins = logins(&wanted);
     let name = wanted.metadata.application.clone();
     let mut stored = must_find(on, application, &wanted.metadata.name, pre).await?;
@@ -70,19 +73,22 @@ pub(super) async fn update(
         sql::execute(on, "DELETE FROM device_logins WHERE device = $1", &[&stored.id]).await?;
         store_logins(on, application, stored.id, &logins).await?;
     }
-    Ok((device(&name, stored), changed))
+    let device = device(&name, stored);
+    let change = changed.then(|| DeviceChange::new(Change::Updated, uid, &device));
+    Ok((device, change))
 }
 
+/// What is to be told of it.
 pub(super) async fn delete(
     on: &impl GenericClient,
     application: &str,
     name: &str,
     pre: Preconditions,
-) -> Result<(), Refusal> {
-    let application = must_have(on, application).await?;
-    let stored = must_find(on, application, name, pre).await?;
+) -> Result<DeviceChange, Refusal> {
+    let (id, uid) = must_know(on, application).await?;
+    let stored = must_find(on, id, name, pre).await?;
     sql::execute(on, "DELETE FROM devices WHERE id = $1", &[&stored.id]).await?;
-    Ok(())
+    Ok(DeviceChange::new(Change::Deleted, uid, &device(application, stored)))
 }
 
 /// The device, as it is seen from outside.

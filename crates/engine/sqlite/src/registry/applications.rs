@@ -123,6 +123,16 @@ pub(super) fn id(connection: &Connection, name: &str) -> rusqlite::Result<Option
     statement.query_row([name], |row| row.get(0)).optional()
 }
 
+/// Row id and uid of an application whose devices are to be changed.
+pub(super) fn must_know(connection: &Connection, name: &str) -> Result<(i64, Uuid), Refusal> {
+    let mut statement = connection.prepare_cached("SELECT id, uid FROM applications WHERE name = ?1")?;
+    let known = statement.query_row([name], |row| {
+        let Id(uid) = row.get(1)?;
+        Ok((row.get(0)?, uid))
+    });
+    Ok(known.optional()?.ok_or(WriteError::NotFound(WHAT))?)
+}
+
 /// The row id of an application that a change needs.
 pub(super) fn must_have(connection: &Connection, name: &str) -> Result<i64, Refusal> {
     Ok(id(connection, name)?.ok_or(WriteError::NotFound(WHAT))?)

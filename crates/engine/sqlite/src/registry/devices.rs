@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sockeye_registry::{Device, DeviceSpec, Page, Preconditions, WriteError};
+use sockeye_event::origin::Change;
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Page, Preconditions, WriteError};
 
-use super::applications::{self, limit, must_have, offset};
+use super::applications::{self, limit, must_know, offset};
 use super::metadata::{self, COLUMNS, Stored};
 use super::row::Refusal;
 
 const WHAT: &str = "device";
 
-pub(super) fn create(connection: &Connection, mut device: Device) -> Result<Device, Refusal> {
-    let application = must_have(connection, &device.metadata.application)?;
+/// The device as stored, and what is to be told of it.
+pub(super) fn create(connection: &Connection, mut device: Device) -> Result<(Device, DeviceChange), Refusal> {
+    let (application, uid) = must_know(connection, &device.metadata.application)?;
     let logins = logins(&device);
     none_taken(connection, application, &logins, None)?;
     metadata::renew(&mut device.metadata);
@@ -26,7 +28,8 @@ pub(super) fn create(connection: &Connection, mut device: Device) -> Result<Devi
         &device.status,
     )?;
     store_logins(connection, application, id, &logins)?;
-    Ok(device)
+    let change = DeviceChange::new(Change::Created, uid, &device);
+    Ok((device, change))
 }
 
 pub(super) fn get(connection: &Connection, application: &str, name: &str) -> rusqlite::Result<Option<Device>> {
@@ -59,9 +62,13 @@ pub(super) fn list(connection: &Connection, application: &str, page: Page) -> ru
         .collect()
 }
 
-/// The device as it is then, and whether anything changed.
-pub(super) fn update(connection: &Connection, wanted: Device, pre: Preconditions) -> Result<(Device, bool), Refusal> {
-    let application = must_have(connection, &wanted.metadata.application)?;
+/// The device as it is then, and what is to be told of it if anything changed.
+pub(super) fn update(
+    connection: &Connection,
+    wanted: Device,
+    pre: Preconditions,
+) -> Result<(Device, Option<DeviceChange>), Refusal> {
+    let (application, uid) = must_know(connection, &wanted.metadata.application)?;
     let logins = logins(&wanted);
     let name = wanted.metadata.application.clone();
     let mut stored = must_find(connection, application, &wanted.metadata.name, pre)?;
@@ -73,24 +80,27 @@ pub(super) fn update(connection: &Connection, wanted: Device, pre: Preconditions
             .execute([stored.id])?;
         store_logins(connection, application, stored.id, &logins)?;
     }
-    Ok((device(&name, stored), changed))
+    let device = device(&name, stored);
+    let change = changed.then(|| DeviceChange::new(Change::Updated, uid, &device));
+    Ok((device, change))
 }
 
+/// What is to be told of it.
 pub(super) fn delete(
     connection: &Connection,
     application: &str,
     name: &str,
     pre: Preconditions,
-) -> Result<(), Refusal> {
-    let application = must_have(connection, application)?;
-    let stored = must_find(connection, application, name, pre)?;
+) -> Result<DeviceChange, Refusal> {
+    let (id, uid) = must_know(connection, application)?;
+    let stored = must_find(connection, id, name, pre)?;
     connection
         .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
         .execute([stored.id])?;
     connection
         .prepare_cached("DELETE FROM devices WHERE id = ?1")?
         .execute([stored.id])?;
-    Ok(())
+    Ok(DeviceChange::new(Change::Deleted, uid, &device(application, stored)))
 }
 
 // ----------------------------------------------------------------------------------------------
