@@ -1,7 +1,7 @@
 //! How connections end: causes for the operator, close codes and reasons for the client.
 
 use sockeye_limits as limits;
-use sockeye_log::{Position, ReadError};
+use sockeye_log::{Content, Position, ReadError};
 use sockeye_ws::close_code;
 
 use crate::session::Closing;
@@ -118,10 +118,13 @@ fn stalled() -> Closing {
 /// Why a log cannot be read on from a position, if that is known.
 pub(crate) fn unreadable(error: &ReadError, position: Option<&Position>) -> (Cause, Closing) {
     match error {
-        ReadError::NoTopic(_) => (
-            Cause::Gone,
-            Closing::new(close_code::POLICY, "the application was deleted"),
-        ),
+        ReadError::NoTopic(topic) => {
+            let gone = match topic.content() {
+                Content::Events | Content::DeadLetters => "the application was deleted",
+                Content::Others(_) => "the topic was removed",
+            };
+            (Cause::Gone, Closing::new(close_code::POLICY, gone))
+        }
         ReadError::Trimmed { oldest } => {
             let lost = position.map_or_else(String::new, |position| format!("up to {} ", distance(position, oldest)));
             let reason = format!("too slow: retention has removed {lost}events that were not sent yet");
@@ -163,6 +166,7 @@ mod tests {
         let oldest = Position::new(Incarnation(1), [(0, u64::MAX / 2), (1, 3), (2, 4)]);
         let errors = [
             ReadError::NoTopic(Topic::events_of("a".repeat(63))),
+            ReadError::NoTopic(Topic::others_of("a".repeat(63), "b".repeat(185))),
             ReadError::Trimmed { oldest: oldest.clone() },
             ReadError::OtherIncarnation { oldest: oldest.clone() },
             ReadError::BeyondEnd { end: oldest },

@@ -17,12 +17,15 @@ pub struct Topic {
 }
 
 /// What is in a topic of an application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Content {
     /// Its events.
     Events,
     /// Events that failed in a group too often (DESIGN.md, contract point 4). An application without any has no such topic.
     DeadLetters,
+    /// What others have put where the log is, under the application's name, a `.` and this: it is read, and nothing else. Only in
+    /// Kafka there are others.
+    Others(ByteString),
 }
 
 /// A record to be appended: a CloudEvent in binary mode (`sockeye_event::binary`).
@@ -77,7 +80,15 @@ impl Topic {
         }
     }
 
-    /// All topics that an application may have.
+    /// What others have put where the log is, called by the application, a `.` and this name.
+    pub fn others_of(application: impl Into<ByteString>, name: impl Into<ByteString>) -> Self {
+        Self {
+            application: application.into(),
+            content: Content::Others(name.into()),
+        }
+    }
+
+    /// All topics that are an application's own.
     pub fn all_of(application: impl Into<ByteString>) -> [Self; 2] {
         let application = application.into();
         [Self::events_of(application.clone()), Self::dead_letters_of(application)]
@@ -85,6 +96,9 @@ impl Topic {
 
     /// The topic that [`Topic::to_string`] gave this name.
     pub fn named(name: &str) -> Self {
+        if let Some((application, others)) = name.split_once('.') {
+            return Self::others_of(application, others);
+        }
         match name.strip_suffix(DEAD_LETTERS) {
             Some(application) => Self::dead_letters_of(application),
             None => Self::events_of(name),
@@ -97,20 +111,21 @@ impl Topic {
     }
 
     /// What is in it.
-    pub fn content(&self) -> Content {
-        self.content
+    pub fn content(&self) -> &Content {
+        &self.content
     }
 }
 
-/// What follows the application in the name of its dead letters: no name of an application has a slash.
+/// What follows the application in the name of its dead letters: no name of an application has a slash, or a dot.
 const DEAD_LETTERS: &str = "/dead-letters";
 
 impl fmt::Display for Topic {
-    /// The application, with `/dead-letters` behind it if it is the log of those.
+    /// The application, with `/dead-letters` behind it if it is the log of those, or a `.` and the name that others gave it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.content {
+        match &self.content {
             Content::Events => self.application.fmt(f),
             Content::DeadLetters => write!(f, "{}{DEAD_LETTERS}", self.application),
+            Content::Others(name) => write!(f, "{}.{name}", self.application),
         }
     }
 }
@@ -139,7 +154,9 @@ mod tests {
             let [events, dead_letters] = Topic::all_of(application);
             assert_eq!(events.to_string(), application);
             assert_eq!(dead_letters.to_string(), format!("{application}/dead-letters"));
-            for topic in [events, dead_letters] {
+            let others = Topic::others_of(application, "device-data");
+            assert_eq!(others.to_string(), format!("{application}.device-data"));
+            for topic in [events, dead_letters, others] {
                 assert_eq!(Topic::named(&topic.to_string()), topic);
             }
         }

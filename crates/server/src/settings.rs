@@ -356,8 +356,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "kafka.json",
         default: "off",
-        allowed: "`off`, or where things are, such as `device=metadata.deviceid channel='device-data' time=metadata.timestamp`: paths of \
-                  fields, texts in quotes, `@key` for the key of the record",
+        allowed: "`off`, or where things are, such as `device=metadata.deviceid channel='device-data' time=metadata.timestamp data=attrs`: \
+                  paths of fields, texts in quotes, `@key` for the key of the record",
         doc: "Makes events of records that are plain JSON, from programs that know nothing of CloudEvents. Without it such records are \
               skipped and counted.",
         set: |config, text| put(&mut config.kafka.plain, value::or("off", text, PlainJson::parse)),

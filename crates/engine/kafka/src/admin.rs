@@ -21,7 +21,7 @@ use crate::{
     client::Admin,
     groups::GroupClient,
     native::{AdminHandle, Isolation, Offset, TopicInfo},
-    record::Reading,
+    record::{Reading, Records},
     topic_name::Names,
 };
 
@@ -72,8 +72,12 @@ impl Topics {
         Reading {
             name: self.name_of(topic),
             application: topic.application().clone(),
-            // Dead letters are Sockeye's own.
-            plain: self.plain.clone().filter(|_| topic.content() == Content::Events),
+            records: match topic.content() {
+                Content::Events => Records::Events(self.plain.clone()),
+                // They are Sockeye's own.
+                Content::DeadLetters => Records::Events(None),
+                Content::Others(_) => Records::Others,
+            },
         }
     }
 
@@ -177,6 +181,19 @@ impl Topics {
         self.describe_all(&[name]).map(|mut topics| topics.pop().flatten())
     }
 
+    /// As [`Topics::describe`]. A topic of others that this user may not see is none.
+    fn find(&self, topic: &Topic, name: &str) -> Result<Option<TopicInfo>, Unavailable> {
+        match topic.content() {
+            Content::Events | Content::DeadLetters => self.describe(name),
+            Content::Others(_) if !self.names.may_be_others(name) => Ok(None),
+            Content::Others(_) => match self.handle.describe(&[name], limits::KAFKA_ANSWER) {
+                Ok(mut topics) => Ok(topics.pop().flatten()),
+                Err(Code::TopicAuthorizationFailed) => Ok(None),
+                Err(code) => Err(unavailable("describe a topic", code)),
+            },
+        }
+    }
+
     /// As [`Topics::describe`], of several topics.
     pub(crate) fn describe_all(&self, names: &[&str]) -> Result<Vec<Option<TopicInfo>>, Unavailable> {
         let answer = self.handle.describe(names, limits::KAFKA_ANSWER);
@@ -186,7 +203,9 @@ impl Topics {
     /// Where the topic begins and ends.
     pub(crate) fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {
         let name = self.name_of(topic);
-        let info = self.describe(&name)?.ok_or_else(|| ReadError::NoTopic(topic.clone()))?;
+        let info = self
+            .find(topic, &name)?
+            .ok_or_else(|| ReadError::NoTopic(topic.clone()))?;
         let oldest = self.offsets(topic, &name, &info.partitions, Offset::Oldest, Isolation::Stored)?;
         let end = self.offsets(topic, &name, &info.partitions, Offset::End, Isolation::Stored)?;
         let partitions = info.partitions.iter().zip(oldest.into_iter().zip(end));

@@ -1,5 +1,6 @@
 //! Plain JSON: records of programs that know nothing of CloudEvents become events, if the operator has said where in them device,
-//! channel and time are. For dojot (compat/dojot.md 12): `device=metadata.deviceid channel='device-data' time=metadata.timestamp`.
+//! channel, time and payload are. For dojot (compat/dojot.md 12):
+//! `device=metadata.deviceid channel='device-data' time=metadata.timestamp data=attrs`.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub struct PlainJson {
     device: Option<Source>,
     channel: Option<Source>,
     time: Option<Source>,
+    /// Without it, the whole record is the payload.
+    data: Option<Source>,
 }
 
 /// Where one thing is.
@@ -33,7 +36,7 @@ enum Source {
     Text(String),
 }
 
-/// What there is of a record.
+/// What there is of a record beside its payload.
 pub(crate) struct Plain<'a> {
     pub(crate) application: &'a str,
     /// Of Kafka.
@@ -42,7 +45,14 @@ pub(crate) struct Plain<'a> {
     pub(crate) offset: u64,
     pub(crate) time: Timestamp,
     pub(crate) key: Option<&'a [u8]>,
-    pub(crate) payload: &'a Bytes,
+}
+
+/// What a record says of itself.
+#[derive(Default)]
+pub(crate) struct Said {
+    device: Option<String>,
+    channel: Option<String>,
+    time: Option<Timestamp>,
 }
 
 /// Longest text that is taken over into an attribute, in bytes; a longer one is as if it were not there.
@@ -51,8 +61,8 @@ const LONGEST: usize = sockeye_limits::DEVICE_NAME;
 // ----------------------------------------------------------------------------------------------
 
 impl PlainJson {
-    /// Reads a mapping such as `device=metadata.deviceid channel='device-data' time=metadata.timestamp`: words with a path of fields,
-    /// `@key` for the record's key, or a text in quotes.
+    /// Reads a mapping such as `device=metadata.deviceid channel='device-data' time=metadata.timestamp data=attrs`: words with a
+    /// path of fields, `@key` for the record's key, or a text in quotes. `data` takes a path only.
     pub fn parse(text: &str) -> Option<Self> {
         let mut mapping = Self::default();
         for word in text.split_whitespace() {
@@ -61,50 +71,68 @@ impl PlainJson {
                 "device" => &mut mapping.device,
                 "channel" => &mut mapping.channel,
                 "time" => &mut mapping.time,
+                "data" => &mut mapping.data,
                 _ => return None,
             };
-            if place.replace(Source::parse(value)?).is_some() {
+            let source = Source::parse(value)?;
+            let is_sound = name != "data" || matches!(source, Source::Path(_));
+            if !is_sound || place.replace(source).is_some() {
                 return None;
             }
         }
         (mapping != Self::default()).then_some(mapping)
     }
 
-    /// The headers that make an event of a record; `None` if it is no JSON object.
-    pub(crate) fn headers(&self, plain: &Plain<'_>) -> Option<Headers> {
-        let fields = fields(plain.payload)?;
+    /// The headers and the payload that make an event of a record; `None` if it is no JSON object, or lacks what is the payload.
+    pub(crate) fn event(&self, plain: &Plain<'_>, payload: &Bytes) -> Option<(Headers, Bytes)> {
+        let fields = fields(payload)?;
         let text = |source: &Option<Source>| {
-            let found = source.as_ref()?.find(&fields, plain.key)?;
+            let found = source.as_ref()?.text(&fields, plain.key)?;
             (!found.is_empty() && found.len() <= LONGEST && !found.contains(char::is_control)).then_some(found)
         };
-        let (device, channel) = (text(&self.device), text(&self.channel));
-        let said = text(&self.time).and_then(|said| moment(&said));
+        let headers = plain.headers(Said {
+            device: text(&self.device),
+            channel: text(&self.channel),
+            time: text(&self.time).and_then(|said| moment(&said)),
+        });
+        let data = match &self.data {
+            Some(Source::Path(path)) => payload.slice_ref(value(&fields, path)?.get().as_bytes()),
+            _ => payload.clone(),
+        };
+        Some((headers, data))
+    }
+}
+
+impl Plain<'_> {
+    /// The headers that make an event of JSON that says this of itself.
+    pub(crate) fn headers(&self, said: Said) -> Headers {
+        let Said { device, channel, time } = said;
         let mut extensions = Vec::new();
         let mut put = |name, value: &str| {
             extensions.push((ByteString::from_static(name), Value::String(value.into())));
         };
-        put(extension::APPLICATION, plain.application);
+        put(extension::APPLICATION, self.application);
         let source = if let Some(device) = &device {
             put(extension::DEVICE, device);
             put(extension::SENDER, device);
             let device = utf8_percent_encode(device, NON_ALPHANUMERIC);
-            format!("drogue://{}/{device}", plain.application)
+            format!("drogue://{}/{device}", self.application)
         } else {
-            format!("kafka:{}", plain.topic)
+            format!("kafka:{}", self.topic)
         };
         let event = Event {
             // The same whenever it is read.
-            id: format!("{}/{}/{}", plain.topic, plain.partition, plain.offset).into(),
+            id: format!("{}/{}/{}", self.topic, self.partition, self.offset).into(),
             source: source.into(),
             ty: ByteString::from_static(TYPE_EVENT),
             data_content_type: Some(ByteString::from_static(content_type::JSON)),
             data_schema: None,
             subject: channel.map(Into::into),
-            time: Some(said.unwrap_or(plain.time)),
+            time: Some(time.unwrap_or(self.time)),
             extensions,
             data: None,
         };
-        Some(binary::encode(&event).0)
+        binary::encode(&event).0
     }
 }
 
@@ -133,25 +161,31 @@ impl Source {
     }
 
     /// The text that is there; a number as it is written.
-    fn find(&self, fields: &BTreeMap<String, &RawValue>, key: Option<&[u8]>) -> Option<String> {
+    fn text(&self, fields: &BTreeMap<String, &RawValue>, key: Option<&[u8]>) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Key => Some(str::from_utf8(key?).ok()?.to_owned()),
             Self::Path(path) => {
-                let (first, rest) = path.split_first()?;
-                let mut found = *fields.get(first)?;
-                for name in rest {
-                    let inner: BTreeMap<String, &RawValue> = serde_json::from_str(found.get()).ok()?;
-                    found = *inner.get(name)?;
-                }
-                match found.get().as_bytes().first()? {
-                    b'"' => serde_json::from_str(found.get()).ok(),
-                    b'0'..=b'9' | b'-' => Some(found.get().to_owned()),
+                let found = value(fields, path)?.get();
+                match found.as_bytes().first()? {
+                    b'"' => serde_json::from_str(found).ok(),
+                    b'0'..=b'9' | b'-' => Some(found.to_owned()),
                     _ => None,
                 }
             }
         }
     }
+}
+
+/// The value at a path of names.
+fn value<'a>(fields: &BTreeMap<String, &'a RawValue>, path: &[String]) -> Option<&'a RawValue> {
+    let (first, rest) = path.split_first()?;
+    let mut found = *fields.get(first)?;
+    for name in rest {
+        let inner: BTreeMap<String, &RawValue> = serde_json::from_str(found.get()).ok()?;
+        found = *inner.get(name)?;
+    }
+    Some(found)
 }
 
 /// The fields of a JSON object; `None` if it is none.
@@ -188,9 +222,8 @@ mod tests {
             offset: 7,
             time: Timestamp::UNIX_EPOCH,
             key,
-            payload: &payload,
         };
-        let headers = PlainJson::parse(mapping).unwrap().headers(&plain)?;
+        let (headers, payload) = PlainJson::parse(mapping).unwrap().event(&plain, &payload)?;
         Some(binary::decode(&headers, Some(&payload)).unwrap())
     }
 
@@ -206,6 +239,10 @@ mod tests {
         assert_eq!(event.channel().map(|channel| &**channel), Some("device-data"));
         assert_eq!(event.time.unwrap().to_string(), "2020-11-05T14:37:44.592Z");
         assert_eq!(event.data.as_deref(), Some(payload.as_bytes()), "as it came");
+        let inner = self::event(&format!("{mapping} data=attrs"), None, payload).unwrap();
+        assert_eq!(inner.data.as_deref(), Some(&br#"{"t":1.50}"#[..]), "as it came");
+        assert_eq!((inner.id, inner.time), (event.id, event.time));
+        assert_eq!(self::event("data=other", None, payload), None);
     }
 
     #[test]
@@ -226,7 +263,7 @@ mod tests {
 
     #[test]
     fn mappings() {
-        for text in ["device=@key", "device=a.b-c", "time=ts  channel='x'"] {
+        for text in ["device=@key", "device=a.b-c", "time=ts  channel='x'", "data=a.b"] {
             assert!(PlainJson::parse(text).is_some(), "{text}");
         }
         for text in [
@@ -238,6 +275,8 @@ mod tests {
             "id=a",
             "channel='x",
             "channel=''",
+            "data=@key",
+            "data='x'",
         ] {
             assert_eq!(PlainJson::parse(text), None, "{text}");
         }

@@ -14,8 +14,26 @@ use sockeye_log::{NewRecord, Record};
 use crate::{
     PlainJson,
     native::Message,
-    plain::{Plain, is_cloud_event},
+    plain::{Plain, Said, is_cloud_event},
 };
+
+/// How messages of a topic are read.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    /// What the topic is called in Kafka.
+    pub(crate) name: String,
+    pub(crate) application: ByteString,
+    pub(crate) records: Records,
+}
+
+/// What is in a topic.
+#[derive(Clone)]
+pub(crate) enum Records {
+    /// CloudEvents; and plain JSON, if it is said how that becomes events: else nobody can read it.
+    Events(Option<Arc<PlainJson>>),
+    /// Whatever others put there. Each is an event with the payload as it is, whatever its headers say.
+    Others,
+}
 
 // ----------------------------------------------------------------------------------------------
 
@@ -41,16 +59,6 @@ pub(crate) fn headers(record: &NewRecord) -> OwnedHeaders {
         })
 }
 
-/// How messages of a topic are read.
-#[derive(Clone)]
-pub(crate) struct Reading {
-    /// What the topic is called in Kafka.
-    pub(crate) name: String,
-    pub(crate) application: ByteString,
-    /// How plain JSON becomes events; without it, nobody can read such records.
-    pub(crate) plain: Option<Arc<PlainJson>>,
-}
-
 impl Reading {
     /// A message that was read.
     pub(crate) fn read(&self, message: &Message<'_>) -> Record {
@@ -64,22 +72,22 @@ impl Reading {
             headers: headers.build(),
             payload: message.payload().map(Bytes::copy_from_slice),
         };
-        if let Some(mapping) = &self.plain
-            && let Some(payload) = &record.payload
-            && !is_cloud_event(&record.headers)
-        {
-            let plain = Plain {
-                application: &self.application,
-                topic: &self.name,
-                partition: record.partition,
-                offset: record.offset,
-                time: record.time,
-                key: message.key(),
-                payload,
-            };
-            if let Some(headers) = mapping.headers(&plain) {
-                record.headers = headers;
+        let plain = Plain {
+            application: &self.application,
+            topic: &self.name,
+            partition: record.partition,
+            offset: record.offset,
+            time: record.time,
+            key: message.key(),
+        };
+        match (&self.records, &record.payload) {
+            (Records::Others, _) => record.headers = plain.headers(Said::default()),
+            (Records::Events(Some(mapping)), Some(payload)) if !is_cloud_event(&record.headers) => {
+                if let Some((headers, payload)) = mapping.event(&plain, payload) {
+                    (record.headers, record.payload) = (headers, Some(payload));
+                }
             }
+            (Records::Events(_), _) => {}
         }
         record
     }

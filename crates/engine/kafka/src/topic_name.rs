@@ -20,6 +20,10 @@ pub(crate) struct Names {
 const APPLICATION: &str = "{application}";
 /// Longest pattern: with an application and the beginning of dead letters in it, a name has at most the 249 characters of Kafka.
 const PATTERN: usize = 160;
+/// Before the names of dead letters, where there is a pattern.
+const DEAD_LETTERS: &str = "dead-letters.";
+/// Longest name that Kafka lets a topic have.
+const LONGEST_OF_KAFKA: usize = 249;
 
 /// Longest name, in characters, and the length from which a plain application is not used as it is.
 const LONGEST: usize = 63;
@@ -37,10 +41,7 @@ impl Names {
         let Some(pattern) = pattern else {
             return Ok(Self::default());
         };
-        let legal = |part: &str| {
-            part.chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-        };
+        let legal = |part: &str| part.chars().all(is_character_of_kafka);
         match pattern.split_once(APPLICATION) {
             Some((before, behind)) if legal(before) && legal(behind) && pattern.len() <= PATTERN => Ok(Self {
                 pattern: Some((before.to_owned(), behind.to_owned())),
@@ -52,8 +53,11 @@ impl Names {
         }
     }
 
-    /// The name of a topic.
+    /// The name of a topic. Others call theirs by the application, whatever the operator says of ours (compat/dojot.md 12).
     pub(crate) fn of(&self, topic: &Topic) -> String {
+        if let Content::Others(name) = topic.content() {
+            return format!("{}.{name}", topic.application());
+        }
         let Some((before, behind)) = &self.pattern else {
             return of(topic);
         };
@@ -66,10 +70,28 @@ impl Names {
             hashed.trim_start_matches("evt-").to_owned()
         };
         let beginning = match topic.content() {
-            Content::Events => "",
-            Content::DeadLetters => "dead-letters.",
+            Content::DeadLetters => DEAD_LETTERS,
+            _ => "",
         };
         format!("{beginning}{before}{application}{behind}")
+    }
+
+    /// Whether a topic can be one of others: Kafka can have the name, and by the pattern it is no topic of any application.
+    pub(crate) fn may_be_others(&self, name: &str) -> bool {
+        name.len() <= LONGEST_OF_KAFKA && name.chars().all(is_character_of_kafka) && !self.may_be_own(name)
+    }
+
+    /// Drogue Cloud's names have no dots, those of others have one.
+    fn may_be_own(&self, name: &str) -> bool {
+        let Some((before, behind)) = &self.pattern else {
+            return false;
+        };
+        let is_by_pattern = |name: &str| {
+            let rest = name.strip_prefix(before.as_str());
+            let application = rest.and_then(|rest| rest.strip_suffix(behind.as_str()));
+            application.is_some_and(is_plain)
+        };
+        is_by_pattern(name) || name.strip_prefix(DEAD_LETTERS).is_some_and(is_by_pattern)
     }
 
     /// The name of a group: `<application>.<group_id>`, and behind it `~` and a hash if it has a selection. With a pattern, the name
@@ -103,8 +125,8 @@ impl Names {
 fn of(topic: &Topic) -> String {
     let application: &str = topic.application();
     let (plain, hashed) = match topic.content() {
-        Content::Events => ("events-", "evt-"),
         Content::DeadLetters => ("dead-letters-", "dlt-"),
+        _ => ("events-", "evt-"),
     };
     let name = format!("{plain}{application}");
     if name.len() < LONGEST && is_plain(application) {
@@ -133,6 +155,10 @@ fn is_plain(application: &str) -> bool {
         && application.chars().all(is_plain_character)
         && !application.starts_with('-')
         && !application.ends_with('-')
+}
+
+fn is_character_of_kafka(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
 }
 
 fn is_plain_character(character: char) -> bool {
@@ -205,6 +231,28 @@ mod tests {
         ] {
             let error = Names::new(Some(wrong)).unwrap_err().to_string();
             assert!(error.contains(APPLICATION), "{wrong}: {error}");
+        }
+    }
+
+    /// Whoever owns an application called as a part of a pattern does not read what is others' by it.
+    #[test]
+    fn topics_of_others() {
+        let names = |pattern| Names::new(pattern).unwrap();
+        let check = |names: &Names, application: &str, name: &str, may_be: bool| {
+            let called = names.of(&Topic::others_of(application.to_owned(), name.to_owned()));
+            assert_eq!(called, format!("{application}.{name}"));
+            assert_eq!(names.may_be_others(&called), may_be, "{called}");
+        };
+        let of_dojot = names(Some("{application}.device-data"));
+        check(&of_dojot, "admin", "device-data", false);
+        check(&of_dojot, "admin", "device-data2", true);
+        check(&of_dojot, "admin", "sub.device-data", true);
+        check(&of_dojot, "dead-letters", "admin.device-data", false);
+        check(&names(Some("staging.{application}")), "staging", "garden", false);
+        check(&names(Some("staging.{application}")), "staging", "garden.x", true);
+        check(&names(None), "events-garden", "x", true);
+        for impossible in ["a/b", "ä", "a b", "a\0", &"a".repeat(250)] {
+            check(&names(None), "app", impossible, false);
         }
     }
 
