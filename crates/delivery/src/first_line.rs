@@ -1,9 +1,12 @@
-//! The first line that a connection brings: that of its request. Clients of dojot put filters into the query as people write them
+//! The first lines of the requests that a connection brings. Clients of dojot put filters into the query as people write them
 //! (compat/dojot.md 10), with characters that a URI cannot have (RFC 3986 section 2): they become what stands for them.
+//!
+//! The first bytes of a connection are a first line. Later ones are one only if they come behind an answer and look like it: a proxy
+//! that keeps connections forwards what it got, while a payload must never change.
 
 use bytes::{BufMut as _, BytesMut};
 
-/// Where in the first line a reader is.
+/// Where in a first line a reader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FirstLine {
     /// Before the query.
@@ -11,15 +14,46 @@ pub(crate) enum FirstLine {
     Start,
     /// In the query.
     Query,
-    /// The line is over, and nothing is changed any more.
+    /// The line is over, and nothing is changed until the request is answered.
     Over,
+    /// The request was answered: there may be another one.
+    Answered,
+    /// What comes is no HTTP.
+    Never,
 }
+
+/// With which the first line of another request begins: only those have filters in them.
+const ANOTHER: &[u8] = b"GET /";
+/// With which an answer begins that is not the last one of its request.
+const INTERIM: &[u8] = b"HTTP/1.1 1";
 
 // ----------------------------------------------------------------------------------------------
 
 impl FirstLine {
+    /// Whether what comes next stays as it is.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Over | Self::Never)
+    }
+
+    /// These bytes are sent.
+    pub(crate) fn answer(&mut self, bytes: &[u8]) {
+        if *self == Self::Over && !bytes.is_empty() && !bytes.starts_with(INTERIM) {
+            *self = Self::Answered;
+        }
+    }
+
     /// Goes on by these bytes. `None`: they stay as they are.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> Option<BytesMut> {
+        if *self == Self::Answered && !bytes.is_empty() {
+            *self = if bytes.starts_with(ANOTHER) {
+                Self::Start
+            } else {
+                Self::Over
+            };
+        }
+        if self.is_over() {
+            return None;
+        }
         let mut changed: Option<BytesMut> = None;
         for (at, byte) in bytes.iter().enumerate() {
             match (*self, byte) {
@@ -86,5 +120,24 @@ mod tests {
                 assert!(expected.starts_with(&read) && read.contains('\n'), "{size}: {read}");
             }
         }
+    }
+
+    #[test]
+    fn behind_an_answer_there_may_be_another_request_and_never_a_payload() {
+        let after = |answer: &str, bytes: &str| {
+            let mut first = FirstLine::default();
+            first.pass(b"GET / HTTP/1.1\r\n");
+            first.answer(answer.as_bytes());
+            first.pass(bytes.as_bytes()).is_some()
+        };
+        let raw = "GET /?\"\n";
+        assert!(after("HTTP/1.1 200 OK\r\n", raw));
+        assert!(!after("", raw));
+        assert!(!after("HTTP/1.1 100 Continue\r\n", raw));
+        assert!(!after("HTTP/1.1 202 Accepted\r\n", "{\"a\":\"what?\"}"));
+        assert!(!after("HTTP/1.1 202 Accepted\r\n", "POST /?\"\n"));
+        let mut websocket = FirstLine::Never;
+        websocket.answer(b"\x81\x00");
+        assert_eq!(websocket.pass(raw.as_bytes()), None);
     }
 }

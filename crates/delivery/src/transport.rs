@@ -33,9 +33,6 @@ enum Wire<S> {
 
 // ----------------------------------------------------------------------------------------------
 
-/// Bytes that are read at once while the first line has not come.
-const FIRST_READ: usize = 1024;
-
 impl<S> Transport<S> {
     /// A connection without TLS. It holds the place until it is dropped.
     pub fn plain(stream: S, place: Arc<dyn Any + Send + Sync>) -> Self {
@@ -59,6 +56,7 @@ impl<S> Transport<S> {
     /// With what HTTP read of it and did not need.
     #[must_use]
     pub fn behind(mut self, read: Bytes) -> Self {
+        self.first_line = FirstLine::Never;
         // Nothing may still hold the buffer of HTTP.
         if !read.is_empty() {
             self.read = read;
@@ -86,20 +84,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
             }
             return Poll::Ready(Ok(()));
         }
-        if self.first_line == FirstLine::Over {
+        if self.first_line.is_over() {
             return self.wire.poll_read(cx, buf);
         }
-        let mut part = [0; FIRST_READ];
-        let room = part.len().min(buf.remaining());
-        let mut part = ReadBuf::new(&mut part[..room]);
-        ready!(self.wire.poll_read(cx, &mut part))?;
-        match self.first_line.pass(part.filled()) {
-            None => buf.put_slice(part.filled()),
-            Some(mut changed) => {
-                let room = changed.len().min(buf.remaining());
-                buf.put_slice(&changed.split_to(room));
-                self.read = changed.freeze();
-            }
+        let before = buf.filled().len();
+        ready!(self.wire.poll_read(cx, buf))?;
+        if let Some(mut changed) = self.first_line.pass(&buf.filled()[before..]) {
+            buf.set_filled(before);
+            let room = changed.len().min(buf.remaining());
+            buf.put_slice(&changed.split_to(room));
+            self.read = changed.freeze();
         }
         Poll::Ready(Ok(()))
     }
@@ -116,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.first_line.answer(bytes);
         match &mut self.wire {
             Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -127,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.first_line.answer(slices.first().map_or(&[], |first| first));
         match &mut self.wire {
             Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
@@ -195,7 +191,7 @@ mod tests {
     async fn a_query_that_is_not_encoded_is_read_as_if_it_were() {
         let (near, mut far) = duplex(10_000);
         let mut transport = Transport::plain(near, Arc::new(()));
-        let quotes = "\"".repeat(2 * FIRST_READ);
+        let quotes = "\"".repeat(2_000);
         let sent = format!("GET /?{quotes} HTTP/1.1\r\n\r\n\"");
         far.write_all(sent.as_bytes()).await.unwrap();
         drop(far);
@@ -205,8 +201,22 @@ mod tests {
         while transport.read(&mut byte).await.unwrap() > 0 {
             read.push(byte[0]);
         }
-        let expected = format!("GET /?{} HTTP/1.1\r\n\r\n\"", "%22".repeat(2 * FIRST_READ));
+        let expected = format!("GET /?{} HTTP/1.1\r\n\r\n\"", "%22".repeat(2_000));
         assert_eq!(String::from_utf8(read).unwrap(), expected);
+    }
+
+    /// A proxy that keeps its connections sends one request after the other.
+    #[tokio::test]
+    async fn so_is_that_of_a_later_request() {
+        let (near, mut far) = duplex(10_000);
+        let mut transport = Transport::plain(near, Arc::new(()));
+        for _ in 0..3 {
+            far.write_all(b"GET /?\" HTTP/1.1\r\n\r\n\"").await.unwrap();
+            let mut read = [0; 23];
+            transport.read_exact(&mut read).await.unwrap();
+            assert_eq!(str::from_utf8(&read), Ok("GET /?%22 HTTP/1.1\r\n\r\n\""));
+            transport.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
     }
 
     /// Regression: nothing that was read kept the 8 KiB into which HTTP reads, for each idle socket.

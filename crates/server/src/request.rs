@@ -26,6 +26,9 @@ pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, c
     let text = id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", id = text, %client, method = %request.method(), path = shown(request.uri().path()));
     let answered = async {
+        if let Some(uri) = sockeye_dialect_dojot::respell(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let response = if too_large {
             not_found::head_too_large().into_response()
         } else {

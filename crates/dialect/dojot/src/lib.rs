@@ -31,6 +31,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::any;
+use http::Uri;
 use sockeye_access::{Access, TenantTokens};
 use sockeye_delivery::Delivery;
 use sockeye_log::{Log, Retention};
@@ -99,6 +100,33 @@ impl Dojot {
     }
 }
 
+/// The address of a request as [`router`] knows it, if it is one of the dialect in other letters: in all but the topic, upper and
+/// lower case are alike (compat/dojot.md 1).
+pub fn respell(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let begins = |with: &str| {
+        path.get(..with.len())
+            .is_some_and(|path| path.eq_ignore_ascii_case(with))
+    };
+    if !begins(BASE) {
+        return None;
+    }
+    let own = if begins(TOPICS) { TOPICS.len() } else { path.len() };
+    let (own, rest) = path.split_at(own);
+    if !own.contains(|c: char| c.is_ascii_uppercase()) {
+        return None;
+    }
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{}{rest}{query}", own.to_ascii_lowercase()).parse().ok();
+    Uri::from_parts(parts).ok()
+}
+
+/// With which all paths of the dialect begin but `/auth`.
+const BASE: &str = "/kafka-ws/";
+/// Behind which a topic stands.
+const TOPICS: &str = "/kafka-ws/v1/topics/";
+
 /// The routes at the root.
 pub fn router(state: Arc<Dojot>) -> Router {
     Router::new()
@@ -112,4 +140,28 @@ pub fn router(state: Arc<Dojot>) -> Router {
 
 async fn not_found() -> impl IntoResponse {
     answer::Refusal::NotFound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_topic_has_upper_and_lower_case() {
+        for (path, respelled) in [
+            ("/kafka-ws/v1/ticket", None),
+            ("/kafka-ws/v1/topics/A.b?where=A", None),
+            ("/App/Channel", None),
+            ("/KAFKA", None),
+            ("/Kafka-WS/V1/Ticket", Some("/kafka-ws/v1/ticket")),
+            (
+                "/kafka-ws/v1/TOPICS/A.b/?where=A&ticket=%22",
+                Some("/kafka-ws/v1/topics/A.b/?where=A&ticket=%22"),
+            ),
+            ("/kafka-ws/v1/Topics", Some("/kafka-ws/v1/topics")),
+        ] {
+            let uri = respell(&path.parse().unwrap()).map(|uri| uri.to_string());
+            assert_eq!(uri.as_deref(), respelled, "{path}");
+        }
+    }
 }
