@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 
 from websockets import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
 
 base, username, passwd, topic, *filters = sys.argv[1:]
 
@@ -39,7 +40,9 @@ async def follow():
             while True:
                 print(await socket.recv(), flush=True)
         except ConnectionClosed as closed:
-            print("closed", closed.rcvd.code, closed.rcvd.reason, flush=True)
+            # Nobody closes a connection that breaks off.
+            close = closed.rcvd or Close(1006, "")
+            print("closed", close.code, close.reason, flush=True)
 
 
 asyncio.run(follow())

@@ -12,7 +12,7 @@ mod support;
 use std::{net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use regex::Regex;
-use sockeye_parts::keycloak;
+use sockeye_parts::{clients, keycloak};
 use support::{
     engines::{kafka, postgres},
     sockeye,
@@ -53,6 +53,17 @@ fn the_page_on_kafka_and_postgresql_works_as_it_stands() {
         (KAFKA, &*brokers),
     ];
     works_as_it_stands("docs/kafka.md", &here);
+}
+
+/// With the example for Node.js, whatever folder it is in.
+#[test]
+fn the_page_on_dojot_works_as_it_stands() {
+    let Some(node) = clients::node().unwrap() else {
+        return;
+    };
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/dojot/follow.mjs");
+    let here = format!("{} {example}", node.display());
+    works_as_it_stands("docs/dojot.md", &[("node examples/dojot/follow.mjs", &here)]);
 }
 
 /// Where Kafka is in the pages.
@@ -110,7 +121,14 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
         .env("SOCKEYE_HTTP_BIND", &http)
         .env("SOCKEYE_URL", format!("http://{http}"));
     let output = command.env("SOCKEYE_METRICS_BIND", &metrics).output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What commands in the background say comes at any time, also in the middle of the others' lines.
+    for file in folder.path().read_dir().unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == LOG) {
+            printed.push('\n');
+            printed.push_str(&std::fs::read_to_string(file).unwrap());
+        }
+    }
     assert!(output.status.success(), "{script}\n---\n{printed}");
     let printed: Vec<String> = printed.lines().map(form).collect();
     for line in &session.shown {
@@ -188,30 +206,27 @@ fn session(readme: &str) -> Session {
     session
 }
 
-/// A command as the script runs it: one in the background is given time to be ready, by what it says. What it prints is shown, but
-/// for what it puts into a file.
+/// What commands in the background say is in files with this extension.
+const LOG: &str = "log";
+
+/// A command as the script runs it: one in the background is given time to be ready, by what it says. It stays the last one that was
+/// put there, `$!`.
 fn runnable(at: usize, line: &str) -> String {
     let Some(command) = line.strip_suffix(" &") else {
         return line.to_owned();
     };
-    let ready = if command.starts_with("sockeye serve") {
-        "listens"
-    } else {
-        "streaming"
+    let ready = match command.split_once(' ') {
+        Some(("sockeye", command)) if command.starts_with("serve") => "listens",
+        Some(("sockeye", _)) => "streaming",
+        // A client of somebody else.
+        _ => "open",
     };
-    let log = format!("{ready}-{at}.log");
-    let pid = if ready == "listens" { "server=$! " } else { "" };
-    let (into, show) = if command.contains(" > ") {
-        // The process is still the last one in the background, `$!`.
-        (format!("2>{log}"), format!("cat {log}"))
-    } else {
-        // `tail --pid` ends with the command, so that one that fails does not hang the tour.
-        (format!(">{log} 2>&1"), format!("tail -n +1 -f --pid $watched {log} &"))
-    };
+    let log = format!("{ready}-{at}.{LOG}");
+    let pid = if ready == "listens" { "server=$!" } else { "" };
+    let into = if command.contains(" > ") { "" } else { ">&2" };
     format!(
-        ": >{log}; {command} {into} & {pid}watched=$!\n\
-         for _ in $(seq 300); do grep -q {ready} {log} && break; sleep 0.1; done; grep -q {ready} {log}\n\
-         {show}"
+        ": >{log}; {command} 2>{log} {into} & {pid}\n\
+         for _ in $(seq 300); do grep -q {ready} {log} && break; sleep 0.1; done; grep -q {ready} {log}"
     )
 }
 
@@ -221,6 +236,7 @@ fn form(line: &str) -> String {
     for (pattern, replacement) in [
         (r"drg_[0-9A-Za-z]{6}_[0-9A-Za-z]{30,}", "KEY"),
         (r"drg_[0-9A-Za-z]{6}", "PREFIX"),
+        (r"\b[0-9a-f]{64}\b", "TICKET"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
         (r"\bAQ[A-Za-z0-9_-]{20,}$", "CURSOR"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),

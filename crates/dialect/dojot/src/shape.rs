@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use sockeye_delivery::{Document, Encoder, Selection};
 use sockeye_event::content_type::{WireForm, wire_form};
 use sockeye_event::event::{TYPE_EVENT, TYPE_REGISTRY, extension};
+use sockeye_event::origin::Change;
 use sockeye_event::{Event, json, structured};
 use sockeye_filter::{Fields, Filter, Scratch, has_content};
 use sockeye_log::Position;
@@ -24,6 +25,8 @@ pub enum Shape<'a> {
     Events,
     /// `a.<channel>`: the payloads of a channel's device events.
     Channel(&'a str),
+    /// Any other topic of the tenant, which others fill: what is in it.
+    Others,
 }
 
 /// Documents as the frames of one topic and one `fields`.
@@ -64,7 +67,7 @@ impl<'a> Shape<'a> {
             ty: match self {
                 Self::DeviceData | Self::Channel(_) => Some(ByteString::from_static(TYPE_EVENT)),
                 Self::DeviceManager => Some(ByteString::from_static(TYPE_REGISTRY)),
-                Self::Events => None,
+                Self::Events | Self::Others => None,
             },
             document: (!filter.is_empty()).then(|| self.document()),
             filter: (!filter.is_empty()).then(|| Arc::new(filter)),
@@ -91,7 +94,7 @@ impl<'a> Shape<'a> {
             Self::DeviceData => DEVICE_DATA,
             Self::DeviceManager => DEVICE_MANAGER,
             Self::Events => EVENTS,
-            Self::Channel(_) => PAYLOAD,
+            Self::Channel(_) | Self::Others => PAYLOAD,
         }
     }
 }
@@ -153,12 +156,20 @@ fn device_data(event: &Event, out: &mut BytesMut) {
     out.put_slice(if is_object { b"}" } else { b"}}" });
 }
 
-/// compat/dojot.md 12. An event of the registry does not tell what was done (compat/drogue.md 2.4): that the device is another now.
+/// compat/dojot.md 12. Of an event that does not tell what was done (Drogue Cloud's own, compat/drogue.md 2.4) is known that the
+/// device is another now.
 fn device_manager(event: &Event, out: &mut BytesMut) {
     if event.ty != TYPE_REGISTRY {
         return;
     }
-    out.put_slice(br#"{"event":"update","meta":{"service":""#);
+    let done = match event.extension(extension::CHANGE).and_then(|change| Change::of(change)) {
+        Some(Change::Created) => "create",
+        Some(Change::Updated) | None => "update",
+        Some(Change::Deleted) => "remove",
+    };
+    out.put_slice(br#"{"event":""#);
+    out.put_slice(done.as_bytes());
+    out.put_slice(br#"","meta":{"service":""#);
     json::escape_into(application(event), out);
     out.put_slice(br#""},"data":{"id":""#);
     json::escape_into(event.device().map_or("", |device| device), out);
@@ -243,13 +254,28 @@ mod tests {
                 .unwrap()
                 .contains(r#""specversion":"1.0""#)
         );
+        // The topic tells which.
+        let of_others = Shape::Others.selection("".parse().unwrap());
+        assert!(of_others.wants(&data));
         let registry = event(TYPE_REGISTRY, None, None);
         assert_eq!(device_data(&registry), None);
         assert_eq!(sent("dojot.device-manager.device", "", None, &data), None);
-        assert_eq!(
-            sent("dojot.device-manager.device", "", None, &registry).as_deref(),
-            Some(r#"{"event":"update","meta":{"service":"admin"},"data":{"id":"c6\"4b"}}"#)
-        );
+        for (change, done) in [
+            (None, "update"),
+            (Some("created"), "create"),
+            (Some("updated"), "update"),
+            (Some("deleted"), "remove"),
+        ] {
+            let mut registry = registry.clone();
+            let change = change.map(|change| (extension::CHANGE.into(), change.into()));
+            registry.extensions.extend(change);
+            assert_eq!(
+                sent("dojot.device-manager.device", "", None, &registry),
+                Some(format!(
+                    r#"{{"event":"{done}","meta":{{"service":"admin"}},"data":{{"id":"c6\"4b"}}}}"#
+                ))
+            );
+        }
     }
 
     #[test]

@@ -106,9 +106,7 @@ impl Dojot {
             // What ended the right before it was held was told to nobody.
             self.same(&caller, &application).await?;
         }
-        let shape = Shape::of(subject);
-        let events = Topic::events_of(tenant.clone());
-        let span = self.span(&events, &caller, &application).await?;
+        let (shape, log, span) = self.find(subject, &caller, &application).await?;
         let life = opened.end.map(|end| {
             let left = end.duration_since(now).try_into().unwrap_or_default();
             (left, Close::Expired)
@@ -119,7 +117,7 @@ impl Dojot {
             life,
         };
         let subscription = Subscription {
-            topic: events,
+            topic: log,
             selection: shape.selection(opened.filter),
             start: span.end.clone(),
             end: span.end,
@@ -146,6 +144,26 @@ impl Dojot {
         } else {
             Err(Close::ForbiddenTopic)
         }
+    }
+
+    /// What is behind the name of a topic: one of others that is called so, or else of the application's events.
+    async fn find<'a>(
+        &self,
+        subject: &'a str,
+        caller: &Caller,
+        application: &Application,
+    ) -> Result<(Shape<'a>, Topic, Span), Close> {
+        let (shape, name) = (Shape::of(subject), &application.metadata.name);
+        if let Shape::Channel(channel) = shape {
+            let others = Topic::others_of(name.as_str(), channel);
+            match self.log.span(&others).await {
+                Err(ReadError::NoTopic(_)) => {}
+                span => return Ok((Shape::Others, others, span.map_err(Close::internal)?)),
+            }
+        }
+        let events = Topic::events_of(name.as_str());
+        let span = self.span(&events, caller, application).await?;
+        Ok((shape, events, span))
     }
 
     /// What the topic holds: what is appended from now on is behind its end (DESIGN.md, delivery contract 1).

@@ -8,6 +8,7 @@ mod cases;
 mod clients;
 mod codes;
 mod defects;
+mod kafka;
 #[path = "../support/mod.rs"]
 mod support;
 mod tickets;

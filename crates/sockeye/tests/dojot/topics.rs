@@ -37,6 +37,40 @@ async fn each_topic_has_its_shape() {
     );
 }
 
+/// As dojot's device manager tells (compat/dojot.md 12): what becomes of devices, and nothing else, and nowhere else but in `events`.
+#[tokio::test]
+async fn what_becomes_of_devices_is_told() {
+    let world = World::new();
+    let mut manager = world.open("app.dojot.device-manager.device", "").await;
+    let mut removed = world
+        .open("app.dojot.device-manager.device", "where=event=is:remove;&fields=data")
+        .await;
+    let mut others = [
+        world.open("app.device-data", "").await,
+        world.open("app.devices", "").await,
+        world.open("app.events", "where=type=is:io.drogue.event.v1;").await,
+    ];
+    let devices = format!("{}/api/registry/v1alpha1/apps/{APP}/devices", world.server.url);
+    let admin = world.server.admin();
+    let (user, key) = admin.split_once(':').unwrap();
+    world.server.cli_ok(&["device", "create", APP, "new"]);
+    let changed = world.http.put(format!("{devices}/new")).basic_auth(user, Some(key));
+    let body = json!({"metadata": {"application": APP, "name": "new"}, "spec": {"core": {"disabled": true}}});
+    assert_eq!(changed.json(&body).send().await.unwrap().status(), 204);
+    world.server.cli_ok(&["device", "delete", APP, "new"]);
+    for done in ["create", "update", "remove"] {
+        let expected = format!(r#"{{"event":"{done}","meta":{{"service":"{APP}"}},"data":{{"id":"new"}}}}"#);
+        assert_eq!(next_message(&mut manager).await, Message::Text(expected.into()));
+    }
+    let expected = Message::Text(r#"{"data":{"id":"new"}}"#.into());
+    assert_eq!(next_message(&mut removed).await, expected);
+    world.publish("devices", r#"{"end":true}"#).await;
+    for socket in &mut others {
+        assert!(next_event(socket).await.to_string().contains(r#""end":true"#));
+    }
+    assert_eq!(world.until_end(&mut others[1], "devices").await, [] as [Value; 0]);
+}
+
 /// The example of dojot's documentation, with the address as it stands there: tenant `topic`, topic `topic.example`.
 #[tokio::test]
 async fn the_address_of_the_documentation_works_as_it_stands() {
@@ -74,6 +108,13 @@ async fn the_address_of_the_documentation_works_as_it_stands() {
 #[tokio::test]
 async fn what_clients_write_differently_is_understood() {
     let world = World::new();
+    // Upper and lower case are alike in all but what is behind the tenant.
+    let ticket = world.ticket().await;
+    let path = format!("Kafka-WS/V1/Topics/APP.c?where=A=1&ticket={ticket}");
+    let mut socket = world.server.connect(&path, None).await.unwrap();
+    world.publish("c", r#"{"a":1}"#).await;
+    world.publish("c", r#"{"A":1}"#).await;
+    assert_eq!(next_event(&mut socket).await, json!({"A": 1}));
     for topic in ["APP.c", "app.c/", "app%2Ec"] {
         let mut socket = world.open(topic, "").await;
         world.publish("c", r#"{"a":1}"#).await;

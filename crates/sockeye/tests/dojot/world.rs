@@ -1,11 +1,14 @@
 //! A server with clients of dojot, as these do it: a ticket by HTTP, then a socket with it.
 
 use std::path::Path;
+use std::process::Command;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
 use crate::support::{self, APP, DEVICE, PASSWORD, Server, Socket, closed, next_event};
@@ -27,8 +30,15 @@ impl World {
 
     /// With more flags of the server.
     pub fn with(flags: &[&str]) -> Self {
+        Self::changed(|command| {
+            command.args(flags);
+        })
+    }
+
+    /// With changes to the command that starts the server.
+    pub fn changed(change: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Self::start(folder.path(), flags);
+        let server = Self::start(folder.path(), change);
         server.make_device();
         Self {
             server,
@@ -37,11 +47,12 @@ impl World {
         }
     }
 
-    fn start(folder: &Path, flags: &[&str]) -> Server {
+    fn start(folder: &Path, change: impl FnOnce(&mut Command)) -> Server {
         let secrets = folder.join("secrets.json");
         std::fs::write(&secrets, json!({ ISSUER: SECRET }).to_string()).unwrap();
         Server::start_with(&folder.join("data"), |command| {
-            command.arg("--dojot-secrets").arg(secrets).args(flags);
+            command.arg("--dojot-secrets").arg(secrets);
+            change(command);
         })
     }
 
@@ -91,6 +102,33 @@ impl World {
         let query = query.replace('"', "%22").replace('<', "%3C").replace('>', "%3E");
         let path = format!("kafka-ws/v1/topics/{topic}?ticket={ticket}&{query}");
         self.server.connect(&path, None).await
+    }
+
+    /// As [`World::open`], by hand, with every character as it stands.
+    pub async fn open_raw(&self, topic: &str, query: &str) -> TcpStream {
+        let ticket = self.ticket().await;
+        let mut raw = self
+            .send_raw(&format!("/kafka-ws/v1/topics/{topic}?ticket={ticket}&{query}"), b"")
+            .await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(raw.read_u8().await.unwrap());
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        raw
+    }
+
+    /// Sends a handshake, and this behind it.
+    pub async fn send_raw(&self, path: &str, behind: &[u8]) -> TcpStream {
+        let address = self.server.url.strip_prefix("http://").unwrap();
+        let mut raw = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        raw.write_all(&[head.as_bytes(), behind].concat()).await.unwrap();
+        raw
     }
 
     /// How a socket is closed that is opened so.
