@@ -4,6 +4,7 @@
 
 mod groups;
 mod life;
+mod memory;
 mod numbers;
 mod past;
 mod positions;
