@@ -314,6 +314,10 @@ pub const KAFKA_LINGER: Duration = Duration::from_millis(1);
 pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
 /// The same for one `read`, which fetches what is there.
 pub const KAFKA_READ_WAIT: Duration = Duration::from_millis(5);
+/// Who reads the past asks for the next part within this time; until then, Kafka's partitions go on being fetched for it.
+pub const KAFKA_READ_ON: Duration = Duration::from_secs(1);
+/// Partitions that one reader of the past fetches at a time, each with bytes ahead; those that are read to their end make room.
+pub const KAFKA_READ_PARTITIONS: usize = 16;
 /// Bytes fetched ahead, per partition that is followed or read.
 pub const KAFKA_FETCH_AHEAD: usize = MIB;
 /// Between two looks at the topics that are followed: whether they are still the same, and have new partitions.

@@ -27,6 +27,7 @@ use crate::{
     native::{Fetched, Queue, TopicHandle},
     pool::Pool,
     read::is_gone,
+    readers::Readers,
     record::Reading,
 };
 
@@ -39,8 +40,8 @@ pub(crate) struct Follows {
 struct Shared {
     options: KafkaOptions,
     topics: Topics,
-    /// Clients of others whose log lines are taken too.
-    polled: Vec<Arc<Consumer>>,
+    /// Told to give up what nobody reads on.
+    readers: Arc<Readers>,
     state: Mutex<State>,
     /// Told of what the watch is to do.
     work: Condvar,
@@ -92,12 +93,12 @@ pub(crate) struct KafkaFollow {
 // ----------------------------------------------------------------------------------------------
 
 impl Follows {
-    pub(crate) fn start(options: KafkaOptions, topics: Topics, polled: Vec<Arc<Consumer>>) -> Self {
+    pub(crate) fn start(options: KafkaOptions, topics: Topics, readers: Arc<Readers>) -> Self {
         let state = Mutex::default();
         let shared = Arc::new(Shared {
             options,
             topics,
-            polled,
+            readers,
             state,
             work: Condvar::new(),
         });
@@ -252,10 +253,11 @@ impl Shared {
                 state.followed.remove(&number);
             }
             drop(state);
-            for client in clients.iter().chain(&self.polled) {
+            for client in &clients {
                 // Events that are left are log lines and errors; the context has written them down.
                 while client.poll(Duration::ZERO).is_some() {}
             }
+            self.readers.rest();
             if look {
                 self.look();
                 looked = Instant::now();
@@ -353,7 +355,7 @@ impl KafkaFollow {
     /// Whether the topic is there, is the same, and still has what follows.
     async fn look(&self) -> Result<(), ReadError> {
         let (topics, topic) = (self.shared.topics.clone(), self.topic.clone());
-        let bounds = self.pool.run(move |_| topics.bounds(&topic)).await??;
+        let bounds = self.pool.run(move || topics.bounds(&topic)).await??;
         bounds.locate(&self.position)?;
         Ok(())
     }

@@ -16,6 +16,7 @@
 //! | `away.rs` | Kafka is away: nobody waits for what will not come |
 //! | `batch.rs` | several records, all or none: a transactional producer |
 //! | `read.rs` | one read: partitions fetched up to an end |
+//! | `readers.rs` | the clients that read, and what each goes on with |
 //! | `follow.rs` | followers, and the watch over the topics they follow |
 //! | `pool.rs` | the threads that wait for Kafka |
 //! | `native/` | what the safe crate does not wrap |
@@ -46,6 +47,7 @@ mod options;
 mod plain;
 mod pool;
 mod read;
+mod readers;
 mod record;
 mod topic_name;
 

@@ -25,7 +25,7 @@ use crate::{
     follow::Follows,
     native::TopicInfo,
     pool::Pool,
-    read::{ReadFailed, Reader},
+    readers::Readers,
 };
 
 /// The log over Apache Kafka.
@@ -40,6 +40,7 @@ pub struct KafkaLog {
     producer: Producer,
     batches: Batches,
     follows: Follows,
+    readers: Arc<Readers>,
     pool: Arc<Pool>,
 }
 
@@ -50,34 +51,29 @@ impl KafkaLog {
     pub fn new(options: &KafkaOptions) -> Result<Self, OptionsError> {
         let away = Arc::<Away>::default();
         let topics = Topics::new(client::admin(options)?, options)?;
-        let clients = (0..limits::KAFKA_THREADS)
-            .map(|_| client::consumer(options, limits::KAFKA_READ_WAIT))
-            .collect::<Result<Vec<_>, _>>()?;
-        let readers = clients
-            .iter()
-            .cloned()
-            .map(|client| Reader::new(options.clone(), client))
-            .collect();
+        let readers = Readers::new(options, topics.clone(), limits::KAFKA_THREADS)?;
+        let readers = Arc::new(readers);
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),
             producer: client::producer(options, &away, None)?,
             batches: Batches::start(options.clone(), away.clone(), topics.clone()),
             away,
-            follows: Follows::start(options.clone(), topics.clone(), clients),
-            pool: Arc::new(Pool::start(readers)),
+            follows: Follows::start(options.clone(), topics.clone(), readers.clone()),
+            pool: Arc::new(Pool::start(limits::KAFKA_THREADS)),
+            readers,
             topics,
         })
     }
 
     async fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {
         let (topics, topic) = (self.topics.clone(), topic.clone());
-        self.pool.run(move |_| topics.bounds(&topic)).await?
+        self.pool.run(move || topics.bounds(&topic)).await?
     }
 
     async fn describe(&self, name: &str) -> Result<Option<TopicInfo>, Unavailable> {
         let (topics, name) = (self.topics.clone(), name.to_owned());
-        self.pool.run(move |_| topics.describe(&name)).await?
+        self.pool.run(move || topics.describe(&name)).await?
     }
 
     /// Waits until Kafka says of the topic what is wanted: what was changed is not everywhere at once.
@@ -142,7 +138,7 @@ impl Log for KafkaLog {
         };
         let topics = self.topics.clone();
         self.pool
-            .run(move |_| topics.retain(&name, partitions, retention, &known))
+            .run(move || topics.retain(&name, partitions, retention, &known))
             .await??;
         Ok(())
     }
@@ -168,6 +164,7 @@ impl Log for KafkaLog {
         self.described(&name, |info| info.is_none()).await?;
         // An append at the same time may have seen it before it went.
         self.known().remove(topic);
+        self.readers.removed();
         self.follows.look();
         Ok(())
     }
@@ -198,7 +195,7 @@ impl Log for KafkaLog {
             let decided = topics.decided(&asked, &bounds)?;
             Ok((bounds, decided))
         };
-        let (bounds, mut decided) = self.pool.run(move |_| look()).await??;
+        let (bounds, mut decided) = self.pool.run(look).await??;
         loop {
             if let Some(decided) = decided {
                 return Ok(decided.span());
@@ -212,7 +209,7 @@ impl Log for KafkaLog {
             }
             tokio::time::sleep(limits::KAFKA_AGAIN).await;
             let (topics, asked, at) = (self.topics.clone(), topic.clone(), bounds.clone());
-            decided = self.pool.run(move |_| topics.decided(&asked, &at)).await??;
+            decided = self.pool.run(move || topics.decided(&asked, &at)).await??;
         }
     }
 
@@ -228,25 +225,12 @@ impl Log for KafkaLog {
             let offsets = offsets.map(|(partition, offset)| (partition.number, offset.unwrap_or(partition.end)));
             Ok(Position::new(bounds.incarnation, offsets))
         };
-        self.pool.run(move |_| look()).await?
+        self.pool.run(look).await?
     }
 
     async fn read(&self, topic: &Topic, from: &Position, limit: ReadLimit) -> Result<Batch, ReadError> {
-        let (topics, reading) = (self.topics.clone(), self.topics.reading(topic));
-        let (asked, from) = (topic.clone(), from.clone());
-        let read = move |reader: &Reader| -> Result<Batch, ReadError> {
-            let bounds = topics.bounds(&asked)?;
-            let whole = bounds.locate(&from)?;
-            match reader.read(&reading, &bounds, whole, limit) {
-                Ok(batch) => Ok(batch),
-                Err(ReadFailed::Unavailable(why)) => Err(why.into()),
-                Err(ReadFailed::Changed) => {
-                    topics.bounds(&asked)?.locate(&from)?;
-                    Err(Unavailable("the topic changed while it was read".to_owned()).into())
-                }
-            }
-        };
-        self.pool.run(read).await?
+        let (readers, topic, from) = (self.readers.clone(), topic.clone(), from.clone());
+        self.pool.run(move || readers.read(&topic, &from, limit)).await?
     }
 
     async fn follow(&self, topic: &Topic, from: &Position) -> Result<Box<dyn Follow>, ReadError> {
@@ -256,7 +240,7 @@ impl Log for KafkaLog {
             let position = topics.bounds(&asked)?.locate(&from)?;
             Ok(Box::new(follower(position)?))
         };
-        self.pool.run(move |_| start()).await?
+        self.pool.run(start).await?
     }
 
     async fn trim(&self, topic: &Topic, before: &Position) -> Result<Position, ReadError> {
@@ -268,28 +252,29 @@ impl Log for KafkaLog {
         self.topics
             .delete_records(&self.topics.name_of(topic), &removed)
             .await?;
+        self.readers.removed();
         Ok(self.bounds(topic).await?.oldest())
     }
 
     async fn mirror_group(&self, group: &GroupId, position: &Position) -> Result<(), Unavailable> {
         self.away.look(self.probe()).await?;
         let (topics, group, position) = (self.topics.clone(), group.clone(), position.clone());
-        self.pool.run(move |_| topics.commit(&group, &position)).await?
+        self.pool.run(move || topics.commit(&group, &position)).await?
     }
 
     async fn mirrored_group(&self, group: &GroupId, span: &Span) -> Result<Option<Position>, Unavailable> {
         let (topics, group, span) = (self.topics.clone(), group.clone(), span.clone());
-        self.pool.run(move |_| topics.committed(&group, &span)).await?
+        self.pool.run(move || topics.committed(&group, &span)).await?
     }
 
     async fn forget_group(&self, group: &GroupId) -> Result<(), Unavailable> {
         let (topics, group) = (self.topics.clone(), group.clone());
-        self.pool.run(move |_| topics.forget(&group)).await?
+        self.pool.run(move || topics.forget(&group)).await?
     }
 
     async fn probe(&self) -> Result<(), Unavailable> {
         let topics = self.topics.clone();
-        let probe = self.pool.run(move |_| topics.probe(limits::ENGINE_PROBE));
+        let probe = self.pool.run(move || topics.probe(limits::ENGINE_PROBE));
         let answer = tokio::time::timeout(limits::ENGINE_PROBE, probe).await;
         answer.unwrap_or_else(|_| Err(Unavailable("Kafka does not answer".to_owned())))?
     }

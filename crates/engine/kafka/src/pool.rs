@@ -12,8 +12,6 @@ use sockeye_limits as limits;
 use sockeye_log::Unavailable;
 use tokio::sync::oneshot;
 
-use crate::read::Reader;
-
 /// A few threads and the calls that wait for them. Dropped, it finishes what waits.
 pub(crate) struct Pool {
     /// `None` when it ends.
@@ -21,22 +19,21 @@ pub(crate) struct Pool {
     threads: Vec<JoinHandle<()>>,
 }
 
-type Call = Box<dyn FnOnce(&Reader) + Send>;
+type Call = Box<dyn FnOnce() + Send>;
 
 // ----------------------------------------------------------------------------------------------
 
 impl Pool {
-    /// One thread per reader; each call is given the reader of its thread.
-    pub(crate) fn start(readers: Vec<Reader>) -> Self {
+    /// With so many threads.
+    pub(crate) fn start(threads: usize) -> Self {
         let (calls, waiting) = sync_channel::<Call>(limits::KAFKA_CALLS);
         let waiting = Arc::new(Mutex::new(waiting));
-        let threads = readers
-            .into_iter()
-            .map(|reader| {
+        let threads = (0..threads)
+            .map(|_| {
                 let waiting = waiting.clone();
                 let serve = move || {
                     while let Some(call) = next(&waiting) {
-                        call(&reader);
+                        call();
                     }
                 };
                 thread::Builder::new()
@@ -54,13 +51,13 @@ impl Pool {
     /// Runs a call that blocks, and waits for its answer without blocking.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Reader) -> T + Send + 'static,
+        call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let call: Call = Box::new(move |reader| {
+        let call: Call = Box::new(move || {
             // Who asked may be gone: then what it asks for is not needed.
             if !answer.is_closed() {
-                answer.send(call(reader)).ok();
+                answer.send(call()).ok();
             }
         });
         match self.calls.as_ref().expect("it has not ended").try_send(call) {

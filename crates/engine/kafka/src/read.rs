@@ -1,28 +1,32 @@
-//! One read: partitions fetched from a position up to an end that is known, or to a limit.
+//! One read of a topic's past, and what is kept for the one that follows it: partitions are fetched from a position up to an
+//! end that is known, or to a limit, and those that have more go on being fetched.
 
 use std::{
-    cell::RefCell,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use sockeye_limits as limits;
-use sockeye_log::{Batch, Incarnation, Position, ReadLimit, Unavailable};
+use sockeye_log::{Batch, Incarnation, Position, ReadLimit, Record, Unavailable};
 
 use crate::{
-    KafkaOptions,
     admin::{is_unknown_topic, unavailable},
     bounds::Bounds,
-    client::{self, Consumer, Known},
+    client::Consumer,
     native::{Fetched, Queue, TopicHandle},
     record::Reading,
 };
 
-/// What one thread reads with.
-pub(crate) struct Reader {
-    options: KafkaOptions,
-    current: RefCell<(Arc<Consumer>, Known)>,
+/// A topic that is being read.
+pub(crate) struct Reach {
+    reading: Reading,
+    incarnation: Incarnation,
+    client: Arc<Consumer>,
+    topic: TopicHandle,
+    parts: Vec<Part>,
+    /// The partition with which the next read begins: the first is never left without a record.
+    turn: usize,
 }
 
 /// Why a read gave nothing.
@@ -34,164 +38,228 @@ pub(crate) enum ReadFailed {
     Unavailable(Unavailable),
 }
 
-/// One partition that has something to read.
+/// One partition.
 struct Part {
     number: u32,
     next: u64,
     end: u64,
-    /// What this partition may still give, so that one that is far behind leaves room for the others.
-    records: usize,
-    bytes: usize,
-    state: State,
+    /// While it is fetched.
+    queue: Option<Queue>,
+    /// Taken from the queue, and too large for what was left of a read.
+    held: Option<Record>,
+    /// Nothing comes before the end for now: a transaction is open.
+    is_held_back: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Reading,
-    /// Before its end: a transaction is open.
-    HeldBack,
-    Done,
+/// What one read has taken, and what it may.
+struct Taken {
+    records: Vec<Record>,
+    bytes: usize,
+    limit: ReadLimit,
+    deadline: Instant,
+    problem: Option<Code>,
 }
 
 // ----------------------------------------------------------------------------------------------
 
-impl Reader {
-    pub(crate) fn new(options: KafkaOptions, client: Arc<Consumer>) -> Self {
-        Self {
-            options,
-            current: RefCell::new((client, Known::default())),
-        }
-    }
-
-    /// A client that has never known another topic of this name.
-    fn client(&self, name: &str, incarnation: Incarnation) -> Result<Arc<Consumer>, ReadFailed> {
-        let mut current = self.current.borrow_mut();
-        if !current.1.admits(name, incarnation) {
-            let made = client::consumer(&self.options, limits::KAFKA_READ_WAIT);
-            let client = made.map_err(|error| ReadFailed::Unavailable(Unavailable(error.to_string())))?;
-            *current = (client, Known::default());
-            current.1.admits(name, incarnation);
-        }
-        Ok(current.0.clone())
-    }
-
-    /// Reads from a position that [`Bounds::locate`] gave.
-    pub(crate) fn read(
-        &self,
-        reading: &Reading,
+impl Reach {
+    /// A topic from a position on that [`Bounds::locate`] gave. The client reads it nowhere else.
+    pub(crate) fn new(
+        client: &Arc<Consumer>,
+        reading: Reading,
         bounds: &Bounds,
-        from: Position,
-        limit: ReadLimit,
-    ) -> Result<Batch, ReadFailed> {
-        let mut parts = parts(bounds, &from, limit);
-        if parts.is_empty() {
-            return Ok(Batch {
-                records: Vec::new(),
-                next: from,
-            });
-        }
-        let client = self.client(&reading.name, bounds.incarnation)?;
-        let queue = Queue::new(&client);
-        let topic = TopicHandle::new(&client, &reading.name).map_err(failed)?;
-        let started = parts
-            .iter()
-            .try_for_each(|part| topic.start(part.number.cast_signed(), Some(part.next), &queue))
-            .map_err(failed);
-        let records = started.and_then(|()| collect(&queue, reading, &mut parts, limit));
-        for part in &parts {
-            topic.stop(part.number.cast_signed());
-        }
-        // Log lines and errors, which the context has written down.
-        while client.poll(Duration::ZERO).is_some() {}
-        let records = records?;
-        let mut next = from;
-        for part in &parts {
-            next.advance(part.number, part.next);
-        }
-        Ok(Batch { records, next })
-    }
-}
-
-/// The partitions that have something to read, with an equal share of the limit.
-fn parts(bounds: &Bounds, from: &Position, limit: ReadLimit) -> Vec<Part> {
-    let mut parts: Vec<Part> = bounds
-        .partitions
-        .iter()
-        .map(|partition| Part {
-            number: partition.number,
-            next: from.offset(partition.number),
-            end: partition.end,
-            records: 0,
-            bytes: 0,
-            state: State::Reading,
+        from: &Position,
+    ) -> Result<Self, ReadFailed> {
+        let part = |number, end| Part {
+            number,
+            next: from.offset(number),
+            end,
+            queue: None,
+            held: None,
+            is_held_back: false,
+        };
+        Ok(Self {
+            topic: TopicHandle::new(client, &reading.name).map_err(failed)?,
+            reading,
+            incarnation: bounds.incarnation,
+            client: client.clone(),
+            parts: bounds.partitions.iter().map(|p| part(p.number, p.end)).collect(),
+            turn: 0,
         })
-        .filter(|part| part.next < part.end)
-        .collect();
-    let count = parts.len();
-    for part in &mut parts {
-        part.records = limit.records.div_ceil(count);
-        part.bytes = limit.bytes / count;
     }
-    parts
+
+    /// Whether this topic is read on from there.
+    pub(crate) fn is_at(&self, name: &str, position: &Position) -> bool {
+        self.reading.name == name && self.position() == *position
+    }
+
+    /// Behind the last record given.
+    fn position(&self) -> Position {
+        Position::new(self.incarnation, self.parts.iter().map(|part| (part.number, part.next)))
+    }
+
+    /// Whether there is more before the ends that are known.
+    pub(crate) fn has_more(&self) -> bool {
+        self.parts.iter().any(Part::has_more)
+    }
+
+    /// Goes on up to new ends; `false` if the partitions are others.
+    pub(crate) fn extend(&mut self, bounds: &Bounds) -> bool {
+        let numbers = bounds.partitions.iter().map(|partition| partition.number);
+        if !numbers.eq(self.parts.iter().map(|part| part.number)) {
+            return false;
+        }
+        for (part, partition) in self.parts.iter_mut().zip(&bounds.partitions) {
+            part.end = partition.end;
+        }
+        true
+    }
+
+    /// Some of what follows, nothing at the end; not to be used any more after an error.
+    pub(crate) fn read(&mut self, limit: ReadLimit) -> Result<Batch, ReadFailed> {
+        let mut taken = Taken::new(limit);
+        loop {
+            let fetched = self.start()?;
+            let share = ReadLimit {
+                records: limit.records.div_ceil(fetched),
+                bytes: limit.bytes.div_ceil(fetched),
+            };
+            for turn in 0..self.parts.len() {
+                let at = (self.turn + turn) % self.parts.len();
+                self.parts[at].give(&self.reading, share, &mut taken)?;
+            }
+            self.stop(|part| !part.has_more());
+            if !taken.records.is_empty() || !self.has_more() {
+                break;
+            }
+            if Instant::now() > taken.deadline {
+                return Err(taken.nothing());
+            }
+        }
+        self.turn += 1;
+        Ok(Batch {
+            records: taken.records,
+            next: self.position(),
+        })
+    }
+
+    /// Fetches what has more, so many partitions at a time; the number of those that are fetched, or 1.
+    fn start(&mut self) -> Result<usize, ReadFailed> {
+        let mut fetched = self.parts.iter().filter(|part| part.queue.is_some()).count();
+        for part in self.parts.iter_mut().filter(|part| part.has_more()) {
+            if part.queue.is_some() {
+                continue;
+            }
+            if fetched == limits::KAFKA_READ_PARTITIONS {
+                break;
+            }
+            let queue = Queue::new(&self.client);
+            let started = self.topic.start(part.number.cast_signed(), Some(part.next), &queue);
+            started.map_err(failed)?;
+            part.queue = Some(queue);
+            fetched += 1;
+        }
+        Ok(fetched.max(1))
+    }
+
+    fn stop(&mut self, ended: impl Fn(&Part) -> bool) {
+        for part in self.parts.iter_mut().filter(|part| ended(part)) {
+            if part.queue.take().is_some() {
+                self.topic.stop(part.number.cast_signed());
+            }
+        }
+    }
 }
 
-fn collect(
-    queue: &Queue,
-    reading: &Reading,
-    parts: &mut [Part],
-    limit: ReadLimit,
-) -> Result<Vec<sockeye_log::Record>, ReadFailed> {
-    let deadline = Instant::now() + limits::KAFKA_ANSWER;
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    let mut problem = None;
-    loop {
-        let is_reading = parts.iter().any(|part| part.state == State::Reading);
-        let held_back = parts.iter().any(|part| part.state == State::HeldBack);
-        // For what a transaction holds back, only a reader waits that would have nothing else to give.
-        if !is_reading && (!held_back || !records.is_empty()) {
-            return Ok(records);
+impl Drop for Reach {
+    fn drop(&mut self) {
+        self.stop(|_| true);
+    }
+}
+
+impl Part {
+    fn has_more(&self) -> bool {
+        self.next < self.end
+    }
+
+    /// Gives what it has, up to its end or its share: one that is far behind leaves room for the others.
+    fn give(&mut self, reading: &Reading, share: ReadLimit, taken: &mut Taken) -> Result<(), ReadFailed> {
+        let mut left = share;
+        while self.has_more() {
+            let record = match self.held.take() {
+                Some(record) => Some(record),
+                None => self.fetch(reading, taken)?,
+            };
+            let Some(record) = record else { break };
+            let size = record.size();
+            if !taken.has_room(size) || left.records == 0 || left.bytes == 0 {
+                self.held = Some(record);
+                break;
+            }
+            left.records -= 1;
+            left.bytes = left.bytes.saturating_sub(size);
+            self.next = record.offset + 1;
+            taken.bytes += size;
+            taken.records.push(record);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Whole milliseconds: less would not wait.
-        match queue.next(left.max(Duration::from_millis(1))) {
-            Some(Fetched::Record(message)) => {
-                let Some(part) = parts
-                    .iter_mut()
-                    .find(|p| p.number == message.partition().unsigned_abs())
-                else {
-                    continue;
-                };
-                if part.state == State::Done {
-                    continue;
+        Ok(())
+    }
+
+    /// The next record, if one comes before the deadline and the end.
+    fn fetch(&mut self, reading: &Reading, taken: &mut Taken) -> Result<Option<Record>, ReadFailed> {
+        let Some(queue) = &self.queue else { return Ok(None) };
+        loop {
+            let left = taken.deadline.saturating_duration_since(Instant::now());
+            let wait = match (self.is_held_back, taken.records.is_empty()) {
+                // Whole milliseconds: less would not wait.
+                (false, _) => left.max(Duration::from_millis(1)),
+                // For what a transaction holds back, only a reader waits that would have nothing else to give.
+                (true, true) => limits::KAFKA_AGAIN,
+                (true, false) => Duration::ZERO,
+            };
+            match queue.next(wait) {
+                Some(Fetched::Record(message)) => {
+                    self.is_held_back = false;
+                    return Ok(Some(reading.read(&message)));
                 }
-                let record = reading.read(&message);
-                let size = record.size();
-                if !records.is_empty() && (records.len() >= limit.records || bytes + size > limit.bytes) {
-                    return Ok(records);
+                Some(Fetched::End { offset, .. }) => {
+                    self.next = self.next.max(offset);
+                    self.is_held_back = self.next < self.end;
+                    return Ok(None);
                 }
-                part.take(record.offset, size);
-                bytes += size;
-                records.push(record);
+                Some(Fetched::Problem(code)) if is_gone(code) => return Err(ReadFailed::Changed),
+                // librdkafka goes on by itself; it may be a leader that moves.
+                Some(Fetched::Problem(code)) => taken.problem = Some(code),
+                None if self.is_held_back || left.is_zero() => return Ok(None),
+                None => {}
             }
-            Some(Fetched::End { partition, offset }) => {
-                if let Some(part) = parts.iter_mut().find(|part| part.number == partition.unsigned_abs()) {
-                    part.ended(offset);
-                }
-            }
-            Some(Fetched::Problem(code)) if is_gone(code) => return Err(ReadFailed::Changed),
-            // librdkafka goes on by itself; it may be a leader that moves.
-            Some(Fetched::Problem(code)) => problem = Some(code),
-            None if left.is_zero() && !records.is_empty() => return Ok(records),
-            None if left.is_zero() => {
-                let why = problem.map_or_else(
-                    || Unavailable("Kafka gave no records: a transaction may be open".to_owned()),
-                    |code| unavailable("give records", code),
-                );
-                return Err(ReadFailed::Unavailable(why));
-            }
-            None => {}
         }
+    }
+}
+
+impl Taken {
+    fn new(limit: ReadLimit) -> Self {
+        Self {
+            records: Vec::new(),
+            bytes: 0,
+            limit,
+            deadline: Instant::now() + limits::KAFKA_ANSWER,
+            problem: None,
+        }
+    }
+
+    /// Whether one more record of this size may be given; the first always.
+    fn has_room(&self, size: usize) -> bool {
+        let fits = self.records.len() < self.limit.records && self.bytes + size <= self.limit.bytes;
+        self.records.is_empty() || fits
+    }
+
+    /// Why there is nothing.
+    fn nothing(&self) -> ReadFailed {
+        ReadFailed::Unavailable(self.problem.map_or_else(
+            || Unavailable("Kafka gave no records: a transaction may be open".to_owned()),
+            |code| unavailable("give records", code),
+        ))
     }
 }
 
@@ -202,31 +270,4 @@ pub(crate) fn is_gone(code: Code) -> bool {
 
 fn failed(code: Code) -> ReadFailed {
     ReadFailed::Unavailable(unavailable("give records", code))
-}
-
-impl Part {
-    /// A record of this partition was taken.
-    fn take(&mut self, offset: u64, size: usize) {
-        self.next = offset + 1;
-        self.records = self.records.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(size);
-        let full = self.records == 0 || self.bytes == 0;
-        self.state = if full || self.next >= self.end {
-            State::Done
-        } else {
-            State::Reading
-        };
-    }
-
-    /// There is nothing more before this offset.
-    fn ended(&mut self, offset: u64) {
-        if self.state != State::Done {
-            self.next = self.next.max(offset);
-            self.state = if self.next >= self.end {
-                State::Done
-            } else {
-                State::HeldBack
-            };
-        }
-    }
 }
