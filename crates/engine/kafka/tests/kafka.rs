@@ -218,6 +218,65 @@ async fn new_partitions_are_read_from_their_beginning() {
     assert_eq!(partitions(read.records), [0, 1, 2]);
 }
 
+/// More readers than there are clients that read, in turns, so that each is now and then given the client that it had and now
+/// and then another; and more partitions than are fetched at a time.
+#[tokio::test]
+async fn who_reads_on_misses_nothing_whoever_reads_meanwhile() {
+    const RECORDS: usize = 120;
+    let Some(kafka) = kafka::shared().unwrap() else { return };
+    let partitions = i32::try_from(limits::KAFKA_READ_PARTITIONS + 4).unwrap();
+    let (log, topic) = engine(kafka, u16::try_from(partitions).unwrap(), "reads-on").await;
+    let producer: BaseProducer = client(kafka).create().unwrap();
+    for (number, partition) in (0..RECORDS).zip((0..partitions).cycle()) {
+        // The last one of each partition is larger than the share of a read.
+        let is_last = number + partitions as usize >= RECORDS;
+        let width = if is_last { 900 } else { 30 };
+        let payload = format!("{number:0>width$}");
+        let message = BaseRecord::<(), str>::to("events-reads-on")
+            .payload(&payload)
+            .partition(partition);
+        producer.send(message).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+
+    let oldest = log.span(&topic).await.unwrap().oldest;
+    let limits = [
+        (9, 10_000),
+        (7, 10_000),
+        (1_000, 1_500),
+        (25, 2_000),
+        (12, 950),
+        (1_000, 64 * 1024),
+    ];
+    assert!(limits.len() > sockeye_limits::KAFKA_THREADS);
+    let mut readers = limits.map(|(records, bytes)| (ReadLimit { records, bytes }, oldest.clone(), Vec::new()));
+    while readers.iter().any(|(_, _, given)| given.len() < RECORDS) {
+        for (limit, position, given) in &mut readers {
+            let batch = log.read(&topic, position, *limit).await.unwrap();
+            let bytes: usize = batch.records.iter().map(Record::size).sum();
+            assert!(batch.records.len() <= limit.records);
+            assert!(bytes <= limit.bytes || batch.records.len() == 1, "{bytes} of {limit:?}");
+            assert_eq!(
+                batch.records.is_empty(),
+                given.len() == RECORDS,
+                "{} of {limit:?}",
+                given.len()
+            );
+            given.extend(batch.records.iter().map(|record| (record.partition, record.offset)));
+            *position = batch.next;
+        }
+    }
+    for (limit, _, mut given) in readers {
+        let in_order = given
+            .clone()
+            .is_sorted_by(|one, next| one.0 != next.0 || one.1 < next.1);
+        assert!(in_order, "{limit:?}");
+        given.sort_unstable();
+        given.dedup();
+        assert_eq!(given.len(), RECORDS, "{limit:?}: once each");
+    }
+}
+
 #[tokio::test]
 async fn a_topic_is_kept_as_long_as_was_asked() {
     let Some(kafka) = kafka::shared().unwrap() else { return };
