@@ -14,6 +14,7 @@ use sockeye_log::Topic;
 use sockeye_registry::Application;
 
 use crate::Api;
+use crate::conditions::{with_conditions, without_conditions};
 use crate::error::ApiError;
 use crate::extract::{DeleteOptions, Document, Login, Names, preconditions};
 use crate::list::{self, ListQuery, Wanted};
@@ -32,7 +33,7 @@ pub(crate) async fn create(
     State(api): State<Arc<Api>>,
     login: Login,
     making: Result<Query<Making>, QueryRejection>,
-    Document(mut application): Document<Application>,
+    Document(application): Document<Application>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
     login.unlimited()?;
     let Query(Making { adopt }) = making.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
@@ -42,6 +43,7 @@ pub(crate) async fn create(
     let name = application.metadata.name.clone();
     name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
     no_application_in(&application)?;
+    let mut application = without_conditions(application);
     application.owner = login.name;
 
     let _one_at_a_time = api.lifecycle.lock().await;
@@ -77,7 +79,7 @@ pub(crate) async fn list(
             let may_read = |application: &Application| caller.may(Permission::Read, application);
             Ok(found
                 .into_iter()
-                .map(|application| Some(application).filter(may_read))
+                .map(|application| Some(application).filter(may_read).map(with_conditions))
                 .collect())
         }
     };
@@ -90,7 +92,8 @@ pub(crate) async fn get(
     login: Login,
     Names(name): Names<String>,
 ) -> Result<Json<Application>, ApiError> {
-    api.application(&login, &name, Permission::Read).await.map(Json)
+    let application = api.application(&login, &name, Permission::Read).await?;
+    Ok(Json(with_conditions(application)))
 }
 
 /// `PUT`: 204.
@@ -108,7 +111,9 @@ pub(crate) async fn update(
     no_application_in(&application)?;
     api.application(&login, &name, Permission::Write).await?;
     let pre = preconditions(&application.metadata);
-    api.registry.update_application(application, pre).await?;
+    api.registry
+        .update_application(without_conditions(application), pre)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

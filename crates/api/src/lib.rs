@@ -11,6 +11,7 @@
 //! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
 //! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
+//! | `conditions.rs` | what applications are told of themselves |
 //! | `list.rs` | lists, streamed |
 //! | `selector.rs` | label selectors |
 //! | `extract.rs` | what handlers take from a request |
@@ -22,6 +23,7 @@
 //! original tells the two apart by a 403).
 
 mod applications;
+mod conditions;
 mod dead_letters;
 mod devices;
 mod error;

@@ -301,8 +301,39 @@ async fn a_fresh_application_reads_back_with_the_documented_keys() {
         keys,
         ["creationTimestamp", "generation", "name", "resourceVersion", "uid"]
     );
-    assert_eq!(read.as_object().unwrap().len(), 1, "no spec, no status: {read}");
+    assert_eq!(read.as_object().unwrap().len(), 2, "no spec: {read}");
+    // What the operator of the original adds a moment later, and its tools wait for.
+    let since = &read["metadata"]["creationTimestamp"];
+    let is_true = |name: &str| json!({"type": name, "status": "True", "lastTransitionTime": since});
+    assert_eq!(
+        read["status"],
+        json!({"conditions": [is_true("Ready"), is_true("KafkaReady")]})
+    );
     assert_ne!(read["metadata"]["creationTimestamp"], "2023-05-17T12:46:34Z");
+}
+
+/// Defect 27: a PUT without `status` took `KafkaReady` away, and events were refused.
+#[tokio::test]
+async fn conditions_survive_a_put_without_them() {
+    let world = furnished().await;
+    let path = format!("{APPS}/mine");
+    let before = world.ok("alice", &format!("GET {path}"), "", 200).await.json();
+    for status in [
+        json!(null),
+        json!({}),
+        json!({"conditions": [{"type": "Ready", "status": "False"}]}),
+    ] {
+        let mut wanted = json!({"metadata": {"name": "mine", "labels": {"a": "1"}}});
+        if !status.is_null() {
+            wanted["status"] = status;
+        }
+        world
+            .ok("alice", &format!("PUT {path}"), &wanted.to_string(), 204)
+            .await;
+        let after = world.ok("alice", &format!("GET {path}"), "", 200).await.json();
+        assert_eq!(after["status"], before["status"]);
+        assert_eq!(after["metadata"]["labels"], json!({"a": "1"}));
+    }
 }
 
 #[tokio::test]
