@@ -1,18 +1,21 @@
 //! Keys, users and applications as they are remembered for those who log in again and again: a socket that comes back costs no read
 //! of the registry. Current with every change, as `directory.rs` is for devices: every look-up first takes in what changed since the
 //! last one, what is loaded is remembered only if nothing changed meanwhile, and what is not there is not remembered.
+//!
+//! What is remembered counts while the registry answers. If nobody has asked it for [`limits::LOGIN_ANSWERED`], the next login does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use moka::sync::{Cache, CacheBuilder};
+use moka::sync::Cache;
 use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, Application, Change, ReadError, Registry, User, UserIdentity};
+use tokio::time::Instant;
 
 use crate::feed::Feed;
 
 pub(crate) struct Known {
     registry: Arc<dyn Registry>,
-    feed: Mutex<Feed>,
+    current: Mutex<Current>,
     /// By prefix.
     keys: Cache<String, Arc<AccessKey>>,
     users: Cache<String, Arc<User>>,
@@ -21,17 +24,28 @@ pub(crate) struct Known {
     applications: Cache<String, Arc<Application>>,
 }
 
+/// How current all of it is.
+struct Current {
+    feed: Feed,
+    /// When the registry was asked last what it answered.
+    answered: Option<Instant>,
+}
+
 // ----------------------------------------------------------------------------------------------
 
 impl Known {
     pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
         Self {
-            feed: Mutex::new(Feed::new(&*registry)),
+            current: Mutex::new(Current {
+                feed: Feed::new(&*registry),
+                answered: None,
+            }),
             registry,
-            keys: for_a_time(limits::LOGINS_KNOWN).build(),
-            users: for_a_time(limits::LOGINS_KNOWN).build(),
+            keys: Cache::new(limits::LOGINS_KNOWN),
+            users: Cache::new(limits::LOGINS_KNOWN),
             names: Cache::new(limits::LOGINS_KNOWN),
-            applications: for_a_time(limits::LOGIN_CACHE_BYTES)
+            applications: Cache::builder()
+                .max_capacity(limits::LOGIN_CACHE_BYTES)
                 .weigher(|_, application: &Arc<Application>| weight(application))
                 .build(),
         }
@@ -73,24 +87,33 @@ impl Known {
         name: &str,
         load: impl Future<Output = Result<Option<T>, ReadError>>,
     ) -> Result<Option<Arc<T>>, ReadError> {
-        let era = self.catch_up().era();
-        if let Some(known) = cache.get(name) {
+        let asked = Instant::now();
+        let (era, counts) = {
+            let current = self.catch_up();
+            let since = current.answered.map(|answered| asked - answered);
+            (
+                current.feed.era(),
+                since.is_some_and(|since| since < limits::LOGIN_ANSWERED),
+            )
+        };
+        if counts && let Some(known) = cache.get(name) {
             return Ok(Some(known));
         }
-        let Some(loaded) = load.await?.map(Arc::new) else {
-            return Ok(None);
-        };
-        let feed = self.catch_up();
-        if feed.era() == era {
-            cache.insert(name.to_owned(), Arc::clone(&loaded));
+        let loaded = load.await?.map(Arc::new);
+        let mut current = self.catch_up();
+        current.answered = current.answered.max(Some(asked));
+        if let Some(loaded) = &loaded
+            && current.feed.era() == era
+        {
+            cache.insert(name.to_owned(), Arc::clone(loaded));
         }
-        Ok(Some(loaded))
+        Ok(loaded)
     }
 
     /// Forgets what changed. While the lock is held, nothing else is taken in.
-    fn catch_up(&self) -> MutexGuard<'_, Feed> {
-        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        feed.catch_up(|change| {
+    fn catch_up(&self) -> MutexGuard<'_, Current> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.feed.catch_up(|change| {
             match change {
                 Change::Application(name) => self.applications.invalidate(&name),
                 Change::Key(prefix) => self.keys.invalidate(&prefix),
@@ -100,7 +123,7 @@ impl Known {
             }
             true
         });
-        feed
+        current
     }
 
     fn forget_all(&self) {
@@ -108,13 +131,6 @@ impl Known {
         self.users.invalidate_all();
         self.applications.invalidate_all();
     }
-}
-
-/// A cache whose entries are looked up again now and then: a node may be cut off from its registry, and is told no changes.
-fn for_a_time<T: Send + Sync + 'static>(capacity: u64) -> CacheBuilder<String, Arc<T>, Cache<String, Arc<T>>> {
-    Cache::builder()
-        .max_capacity(capacity)
-        .time_to_live(limits::LOGINS_KNOWN_TIME)
 }
 
 /// About how many bytes an application holds: those of its document, and of its members.

@@ -7,7 +7,7 @@ mod provider;
 
 use std::time::{Duration, Instant};
 
-use common::Watched;
+use common::{Watched, later};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use provider::{Provider, Signer, hs256};
@@ -316,9 +316,49 @@ async fn a_provider_that_is_away_is_told_and_comes_back() {
     provider.set_down(false);
     login(&access, &good).await.unwrap();
     assert!(access.oidc().unwrap().probe().await.is_empty());
-    // Known keys count for a while, whatever becomes of the provider.
+    // What is known lets somebody in for as long as it may be taken to answer still.
     provider.set_down(true);
     login(&access, &good).await.unwrap();
+    later(limits::LOGIN_ANSWERED).await;
+    let refused = login(&access, &good).await;
+    assert!(
+        matches!(refused, Err(AuthenticateError::ProviderUnavailable(_))),
+        "{refused:?}"
+    );
+    provider.set_down(false);
+    login(&access, &good).await.unwrap();
+}
+
+/// Tokens of each count beside the other's, and are of its own users: the same `sub` there is somebody else. That one is away is
+/// nothing to the other.
+#[tokio::test]
+async fn several_providers_are_beside_each_other() {
+    let (signer, other_signer) = (Signer::new("a"), Signer::new("a"));
+    let provider = Provider::start(&[&signer]).await;
+    let other = Provider::start(&[&other_signer]).await;
+    let issuer = |provider: &Provider, shape| Issuer {
+        audiences: ["drogue".to_owned()].into(),
+        ..Issuer::new(&provider.url, shape)
+    };
+    let issuers = [issuer(&provider, Shape::KEYCLOAK), issuer(&other, Shape::DEX)];
+    let access = Access::new(Watched::new()).with_oidc(Oidc::new(issuers, &provider::http()));
+    let eve = signer.sign(&claims(&provider));
+    let mut namesake = claims(&other);
+    namesake["preferred_username"] = json!("another eve");
+    let namesake = other_signer.sign(&namesake);
+    for (token, expected) in [(&eve, "eve"), (&namesake, "another eve")] {
+        let Ok(Caller::User { name, .. }) = login(&access, token).await else {
+            panic!("{expected}")
+        };
+        assert_eq!(name, expected);
+    }
+    let crossed = other_signer.sign(&claims(&provider));
+    assert_eq!(login(&access, &crossed).await, refused(TokenError::Signature));
+    other.set_down(true);
+    later(limits::LOGIN_ANSWERED).await;
+    login(&access, &eve).await.unwrap();
+    assert!(login(&access, &namesake).await.is_err());
+    assert_eq!(access.oidc().unwrap().probe().await.len(), 1);
 }
 
 #[tokio::test]

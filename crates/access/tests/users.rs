@@ -6,9 +6,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::Watched;
+use common::{Watched, later};
 use jiff::Timestamp;
 use sockeye_access::{Access, AuthenticateError, AuthorizeError, Caller, Credentials, Permission, Proof, Secret, key};
+use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, Application, Preconditions, Registry, Role, Scope};
 
 /// A user with a key.
@@ -230,6 +231,31 @@ async fn what_is_known_is_not_read_again_until_it_changes() {
     assert_eq!(enter().await, Ok(Err(AuthorizeError::NotFound)));
     registry.delete_key(prefix).await.unwrap();
     assert_eq!(enter().await, Err(AuthenticateError::Denied));
+}
+
+/// A registry that cannot be asked lets nobody in by what is remembered, once it was not asked for a while.
+#[tokio::test]
+async fn what_is_known_counts_while_the_registry_answers() {
+    let registry = Watched::new();
+    let access = Access::new(registry.clone());
+    let eve = user(registry.as_ref(), "eve", false).await;
+    let enter = async || access.authenticate(&eve).await;
+    enter().await.unwrap();
+    assert_eq!(registry.reads(), 2, "key, user");
+    later(limits::LOGIN_ANSWERED).await;
+    // The first answer counts for the rest.
+    enter().await.unwrap();
+    assert_eq!(registry.reads(), 1);
+    enter().await.unwrap();
+    assert_eq!(registry.reads(), 0);
+
+    registry.set_away(true);
+    enter().await.unwrap();
+    later(limits::LOGIN_ANSWERED).await;
+    let refused = enter().await;
+    assert!(matches!(refused, Err(AuthenticateError::Unavailable(_))), "{refused:?}");
+    registry.set_away(false);
+    enter().await.unwrap();
 }
 
 /// What was read before a change is not remembered behind it.

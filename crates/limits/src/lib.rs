@@ -277,7 +277,8 @@ pub const ENGINE_PROBE: Duration = Duration::from_secs(2);
 pub const LOG_RETRY_FIRST: Duration = Duration::from_millis(100);
 /// Longest such pause.
 pub const LOG_RETRY_MOST: Duration = Duration::from_secs(5);
-/// A log that cannot be read for this long ends its connections (compat/drogue.md, decision 3): a broker's restart takes less.
+/// A log that cannot be read for this long ends its connections (compat/drogue.md, decision 3), unless it is configured
+/// (`streams.outage`): a broker's restart takes less.
 pub const LOG_OUTAGE: Duration = Duration::from_mins(5);
 /// What was appended before a time is asked for this long after it: by then commits that were under way are done.
 pub const UNTIL_SETTLES: Duration = Duration::from_secs(1);
@@ -405,9 +406,9 @@ pub const KEY_USED_STEP: Duration = Duration::from_mins(1);
 pub const KEY_USED_CACHE: u64 = 10_000;
 /// Keys, users of providers, and users that are remembered for logins: a few hundred bytes each.
 pub const LOGINS_KNOWN: u64 = 20_000;
-/// What is remembered for logins is looked up again after this time, although every change is told: a node that is cut off from its
-/// registry lets nobody in for longer.
-pub const LOGINS_KNOWN_TIME: Duration = Duration::from_mins(5);
+/// What is known lets somebody in as long as the registry and the provider have answered within this time, as the log has for a
+/// stream (DESIGN.md contract 1). Then whoever logs in asks again, for all: while there is no answer nobody gets in.
+pub const LOGIN_ANSWERED: Duration = Duration::from_secs(10);
 /// Tokens whose signature was verified, by a hash of each: 32 bytes and what a cache adds.
 pub const TOKENS_VERIFIED: u64 = 20_000;
 /// Applications that a key may be limited to: who needs more gives none.
@@ -424,8 +425,6 @@ pub const TOKEN: usize = 16 * KIB;
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
 /// Providers that may be configured.
 pub const OIDC_ISSUERS: usize = 8;
-/// The keys of a provider are fetched again after this time: a key that it gives up counts no longer here.
-pub const JWKS_AGE: Duration = Duration::from_mins(5);
 /// Shortest time between two fetches of a provider's keys, whatever tokens come: who brings one of a new key waits no longer.
 pub const JWKS_REFETCH: Duration = Duration::from_secs(1);
 /// An answer of a provider is waited for this long.
@@ -479,6 +478,9 @@ pub const LOGIN_CACHE_BYTES: u64 = 64 * MIB as u64;
 
 /// Largest head of a request, in bytes: a token is about 2 KiB, a `where` 4 KiB.
 pub const HTTP_HEAD: usize = 32 * KIB;
+/// What is read of a head: of one that is over [`HTTP_HEAD`] but not over this it is told in words what is wrong. Whoever sends more
+/// gets a bare 431.
+pub const HTTP_HEAD_READ: usize = 128 * KIB;
 /// Time to send the head of a request, idle time between requests included: ends slow-loris connections.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
 /// Time from the acceptance of a connection to the end of its TLS handshake, waiting for its turn included: a server that has

@@ -1,8 +1,9 @@
 //! One provider: its keys, as they were fetched last, and when they are fetched again.
 //!
-//! Keys count for [`limits::JWKS_AGE`]. A token of an unknown key has them fetched anew, at most once in [`limits::JWKS_REFETCH`]
-//! whatever comes: who brings one waits for the next fetch, which serves all who wait. So no rotation refuses a valid token,
-//! and garbage cannot hammer the provider.
+//! Keys count for [`limits::LOGIN_ANSWERED`]: then they are fetched anew for whoever brings a token, and while the provider does not
+//! answer nobody gets in. A token of an unknown key has them fetched at once, but at most once in [`limits::JWKS_REFETCH`] whatever
+//! comes: who brings one waits for the next fetch, which serves all who wait. So no rotation refuses a valid token, and garbage
+//! cannot hammer the provider.
 //!
 //! A token that was verified is not verified again as long as the keys are the same: its claims are judged each time, and a key that
 //! the provider gives up ends what was remembered of all tokens.
@@ -72,7 +73,9 @@ impl Provider {
     pub(crate) async fn verify(&self, token: &Token<'_>) -> Result<(), VerifyError> {
         let mut known = self.known();
         let mut found = match known.since {
-            Some(since) if since.elapsed() < limits::JWKS_AGE => known.keys.find(token.kid.as_deref(), token.algorithm),
+            Some(since) if since.elapsed() < limits::LOGIN_ANSWERED => {
+                known.keys.find(token.kid.as_deref(), token.algorithm)
+            }
             _ => Found::Unknown,
         };
         if found == Found::Unknown {

@@ -4,8 +4,9 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -18,7 +19,7 @@ use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
     AccessKey, Application, Change, Device, KeyError, Outbox, Page, Preconditions, ReadError, Registry, Role, Session,
-    Stream, Streams, Teller, Ticket, TicketError, Tickets, User, UserIdentity, WriteError,
+    Stream, Streams, Teller, Ticket, TicketError, Tickets, Unavailable, User, UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -27,6 +28,7 @@ use tokio::sync::{broadcast, oneshot};
 pub struct Watched {
     engine: SqliteEngine,
     reads: AtomicUsize,
+    away: AtomicBool,
     hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     _folder: TempDir,
 }
@@ -40,6 +42,7 @@ impl Watched {
         Arc::new(Self {
             engine,
             reads: AtomicUsize::new(0),
+            away: AtomicBool::new(false),
             hold: Mutex::new(None),
             _folder: folder,
         })
@@ -56,6 +59,20 @@ impl Watched {
         let (go, held) = oneshot::channel();
         *self.hold.lock().unwrap() = Some((reached, held));
         (wait, go)
+    }
+
+    /// From now on it does not answer reads for logins, or does again.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// What a read gives: nothing, if it is away.
+    async fn give<T>(&self, found: Result<T, ReadError>) -> Result<T, ReadError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(Unavailable("it is away".to_owned()));
+        }
+        self.after_read().await;
+        found
     }
 
     async fn after_read(&self) {
@@ -89,6 +106,13 @@ impl Watched {
     }
 }
 
+/// So much time passes.
+pub async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 /// What a device sends: `?application=`, `?device=`, and `Authorization: Basic` with this text.
 pub fn login<'a>(application: Option<&'a str>, device: Option<&'a str>, basic: &str) -> DeviceLogin<'a> {
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(basic))).unwrap();
@@ -103,8 +127,7 @@ impl Registry for Watched {
     }
     async fn application(&self, name: &str) -> Result<Option<Application>, ReadError> {
         let found = self.engine.application(name).await;
-        self.after_read().await;
-        found
+        self.give(found).await
     }
     async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
         self.engine.applications(page).await
@@ -135,8 +158,7 @@ impl Registry for Watched {
     }
     async fn device_by_login(&self, application: &str, login: &str) -> Result<Option<Device>, ReadError> {
         let found = self.engine.device_by_login(application, login).await;
-        self.after_read().await;
-        found
+        self.give(found).await
     }
     async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
         self.engine.devices(application, page).await
@@ -152,13 +174,11 @@ impl Registry for Watched {
     }
     async fn user(&self, name: &str) -> Result<Option<User>, ReadError> {
         let found = self.engine.user(name).await;
-        self.after_read().await;
-        found
+        self.give(found).await
     }
     async fn user_of(&self, identity: &UserIdentity) -> Result<Option<User>, ReadError> {
         let found = self.engine.user_of(identity).await;
-        self.after_read().await;
-        found
+        self.give(found).await
     }
     async fn learn_user(&self, identity: &UserIdentity, name: &str) -> Result<User, WriteError> {
         self.engine.learn_user(identity, name).await
@@ -180,8 +200,7 @@ impl Registry for Watched {
     }
     async fn key(&self, prefix: &str) -> Result<Option<AccessKey>, ReadError> {
         let found = self.engine.key(prefix).await;
-        self.after_read().await;
-        found
+        self.give(found).await
     }
     async fn keys(&self, user: &str) -> Result<Vec<AccessKey>, ReadError> {
         self.engine.keys(user).await

@@ -128,8 +128,8 @@ impl Dojot {
         Ok((Begin::from(subscription), session))
     }
 
-    async fn authorize(&self, caller: &Caller, tenant: &str) -> Result<Application, Close> {
-        match self.access.authorize(caller, tenant, Permission::Read).await {
+    async fn authorize(&self, caller: &Caller, tenant: &str) -> Result<Arc<Application>, Close> {
+        match self.access.admit(caller, tenant, Permission::Read).await {
             Ok(application) => Ok(application),
             Err(AuthorizeError::NotFound) => Err(Close::ForbiddenTopic),
             Err(AuthorizeError::Unavailable(error)) => Err(Close::internal(error)),

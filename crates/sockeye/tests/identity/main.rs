@@ -7,6 +7,7 @@ mod expiry;
 mod logins;
 mod provider;
 mod refresh;
+mod registry;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -1,13 +1,15 @@
 //! A provider whose keys change, and one that is away.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::Value;
+use sockeye_limits as limits;
 use sockeye_parts::keycloak::Keycloak;
+use tokio_tungstenite::tungstenite;
 
-use crate::support::{APP, next_event, numbered};
+use crate::support::{APP, Socket, next_event, numbered};
 use crate::world::World;
 
 /// The defect 13 of compat/drogue.md section 9: a rotation of the provider's keys locks everybody out.
@@ -54,7 +56,22 @@ async fn rotations_under_load_refuse_no_valid_token() {
     );
 }
 
-/// Open streams go on; who has to be looked up is told to try again; readiness names the provider.
+/// A stream that was opened; `None`: told to try again later.
+fn away(outcome: tungstenite::Result<Socket>) -> Option<Socket> {
+    match outcome {
+        Ok(socket) => Some(socket),
+        Err(tungstenite::Error::Http(answer)) => {
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+            let body: Value = serde_json::from_slice(answer.body().as_deref().unwrap()).unwrap();
+            assert_eq!(body["error"], "Unavailable", "{body}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Open streams go on; who logs in is told to try again, also with a token that was let in before; readiness names the provider.
 #[tokio::test]
 async fn a_provider_that_is_away_ends_no_stream() {
     let Some(mut keycloak) = Keycloak::start_or_say().unwrap() else {
@@ -65,23 +82,28 @@ async fn a_provider_that_is_away_ends_no_stream() {
     let world = World::of(realm, |_| {}).await;
     let bearer = format!("Bearer {}", world.token("alice").await);
     let ready = async || world.call(Method::GET, "/readyz", "", &Value::Null).await;
+    let open = async || away(world.server.connect(APP, Some(&bearer)).await);
 
     keycloak.stop().unwrap();
-    let refused = world.server.connect(APP, Some(&bearer)).await.unwrap_err();
-    let tokio_tungstenite::tungstenite::Error::Http(answer) = refused else {
-        panic!("{refused}")
-    };
-    assert_eq!(answer.status(), 503);
-    assert!(answer.headers().contains_key("retry-after"));
+    assert!(open().await.is_none());
     let (status, body) = ready().await;
     assert_eq!((status, &body["problems"][0]["what"]), (503, &"oidc".into()), "{body}");
     // Keys and those without credentials do not depend on it.
     world.server.stream(APP).await;
 
     keycloak.start_again().unwrap();
-    let mut socket = world.server.connect(APP, Some(&bearer)).await.unwrap();
+    let mut socket = open().await.expect("it is back");
     assert_eq!(ready().await.0, 200);
     keycloak.stop().unwrap();
+    // The token that has just opened a stream opens none, as soon as the provider can be taken to answer no more.
+    let stopped = Instant::now();
+    while open().await.is_some() {
+        assert!(stopped.elapsed() < limits::LOGIN_ANSWERED, "{:?}", stopped.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(open().await.is_none());
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["problems"][0]["what"]), (503, &"oidc".into()), "{body}");
     let http = crate::support::http();
     for number in 0..10 {
         assert_eq!(world.server.publish(&http, "c", &numbered(number)).await.unwrap(), 202);
