@@ -271,9 +271,21 @@ async fn what_cannot_be_read_is_never_taken_for_nothing() {
             (404, told("NotFound", &message))
         );
     }
-    // More than the head of a request may have: before anything is read of it.
-    let huge = format!("authorization: Bearer {}", "x".repeat(100_000));
-    let answer = call(world.server.http_address(), "GET /app", &[&huge], "").await;
-    assert_eq!(answer.status, 431, "{answer:?}");
+    // More than the head of a request may have: whoever asks, for whatever.
+    let huge = "x".repeat(100_000);
+    let long = "request line and headers are longer than 32768 bytes: send less in the query and in headers";
+    for (path, header) in [
+        ("/app".to_owned(), format!("authorization: Bearer {huge}")),
+        ("/unknown".to_owned(), format!("authorization: Basic {huge}")),
+        (
+            "/api/registry/v1alpha1/apps".to_owned(),
+            format!("authorization: Bearer {huge}"),
+        ),
+    ] {
+        assert_eq!(
+            world.answer(&path, &[&header]).await,
+            (431, told("RequestHeaderFieldsTooLarge", long))
+        );
+    }
     world.server.stop().await;
 }
