@@ -4,12 +4,19 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use serde_json::{Value, json};
 use support::{APP, Server, closed};
 
 const WRONG_KEY: &str = "eve:drg_012345_01234567890123456789012345678920BetF";
+
+/// A request that is refused, and so is in the log.
+const REFUSED: &str = "GET /unknown HTTP/1.1\r\nhost: h\r\nconnection: close\r\n";
 
 /// The lines, each without its time and the id of its request, which is there.
 fn lines(text: &str) -> Vec<Value> {
@@ -95,6 +102,62 @@ async fn every_change_of_rights_and_every_stream_has_its_line() {
         ],
         "{text}"
     );
+}
+
+/// Where the client of each of these connections is, as the audit log has it, behind a proxy that speaks so and is trusted or not.
+fn clients(speaks: &str, trusted: &str, connections: &[String]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut server = Server::start_with(&folder.path().join("data"), |command| {
+        command.args(["--proxy-trusted", trusted, "--proxy-speaks", speaks]);
+        command.args(["--log-level", "off,audit=info", "--log-format", "json"]);
+        command.stderr(fs::File::create(&log).unwrap());
+    });
+    for bytes in connections {
+        let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    assert!(server.terminate().success());
+    let text = fs::read_to_string(&log).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let refused = lines.filter(|line| line["action"] == "stream.refused");
+    refused
+        .map(|line| line["span"]["client"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// In each of the ways in which proxies tell it; who is not trusted is not believed.
+#[test]
+fn the_client_behind_a_trusted_proxy_is_the_one_in_the_log() {
+    let header = |lines: &str| format!("{REFUSED}{lines}\r\n");
+    let forwarded_for = [
+        header("x-forwarded-for: 192.0.2.9, 192.0.2.1\r\n"),
+        header("forwarded: for=192.0.2.1\r\n"),
+    ];
+    assert_eq!(
+        clients("x-forwarded-for", "127.0.0.0/8", &forwarded_for),
+        ["192.0.2.1", "127.0.0.1"]
+    );
+    assert_eq!(
+        clients("x-forwarded-for", "10.0.0.0/8", &forwarded_for),
+        ["127.0.0.1", "127.0.0.1"]
+    );
+    let forwarded = [
+        header("forwarded: for=192.0.2.9, for=\"[2001:db8::17]:4711\";proto=https\r\n"),
+        header("x-forwarded-for: 192.0.2.1\r\n"),
+    ];
+    assert_eq!(
+        clients("forwarded", "127.0.0.0/8", &forwarded),
+        ["2001:db8::17", "127.0.0.1"]
+    );
+    let protocol = [format!(
+        "PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n{}",
+        header("x-forwarded-for: 192.0.2.9\r\n")
+    )];
+    assert_eq!(clients("proxy-protocol", "127.0.0.0/8", &protocol), ["192.0.2.1"]);
 }
 
 fn members_url(server: &Server) -> String {
