@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sockeye_limits as limits;
 use sockeye_log::{Batch, Log, Position, ReadError, ReadLimit, Topic, Unavailable};
@@ -50,6 +51,7 @@ pub(crate) struct Means {
     /// Shared by all topics: one that asks for much has one turn, as any other.
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    pub(crate) longest_outage: Duration,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ impl CatchUp {
 
     /// Reads for those who wait, `most` bytes at a time.
     pub(crate) async fn run(&self, topic: &Topic, memory: &Memory, most: usize, means: &Means) -> Infallible {
-        let mut outage = Outage::none();
+        let mut outage = Outage::none(means.longest_outage);
         loop {
             let position = self.first(&mut outage).await;
             // Somebody else may have had it read meanwhile.

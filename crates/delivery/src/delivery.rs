@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use sockeye_limits as limits;
 use sockeye_log::{Log, Position, Topic};
@@ -42,6 +43,7 @@ pub struct Delivery {
     budget: Arc<Budget>,
     /// Turns of topics that have readers in the past.
     turns: Arc<Semaphore>,
+    longest_outage: Duration,
     pub(crate) groups: Groups,
 }
 
@@ -78,6 +80,7 @@ impl Delivery {
             topics: Mutex::default(),
             cores: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits::CATCH_UP_READS)),
+            longest_outage: limits::LOG_OUTAGE,
             groups,
         }
     }
@@ -87,6 +90,13 @@ impl Delivery {
     pub fn with_memory(mut self, limits: MemoryLimits) -> Self {
         self.budget = Arc::new(Budget::new(limits, self.metrics.tails(), self.metrics.past()));
         self.groups.limit(limits, &self.metrics);
+        self
+    }
+
+    /// Closes sockets with 1013 when the log could not be read for so long, instead of the default.
+    #[must_use]
+    pub fn with_longest_outage(mut self, outage: Duration) -> Self {
+        self.longest_outage = outage;
         self
     }
 
@@ -144,11 +154,12 @@ impl Delivery {
             .read(end)
             .expect("a topic that has just begun can be read from its head");
         topics.insert(topic.clone(), Arc::clone(&live));
-        let source = Source::new(Arc::clone(&self.log), topic.clone(), end.clone());
+        let source = Source::new(Arc::clone(&self.log), topic.clone(), end.clone(), self.longest_outage);
         let means = Means {
             log: Arc::clone(&self.log),
             turns: Arc::clone(&self.turns),
             metrics: self.metrics.clone(),
+            longest_outage: self.longest_outage,
         };
         let delivery = Arc::clone(self);
         let (topic, stop) = (topic.clone(), self.stop.clone());

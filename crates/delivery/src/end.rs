@@ -33,7 +33,7 @@ pub enum Cause {
     Trimmed,
     /// The log is gone, or is another one now.
     Gone,
-    /// The log could not be read for [`limits::LOG_OUTAGE`].
+    /// The log could not be read for longer than an outage may last.
     Outage,
     /// The server stops.
     Stopping,
@@ -139,8 +139,7 @@ pub(crate) fn unreadable(error: &ReadError, position: Option<&Position>) -> (Cau
             (Cause::Gone, Closing::new(close_code::INTERNAL, reason))
         }
         ReadError::Unavailable(_) => {
-            let seconds = limits::LOG_OUTAGE.as_secs();
-            let reason = format!("the event log could not be read for {seconds} seconds, try again later");
+            let reason = "the event log could not be read for too long, try again later";
             (Cause::Outage, Closing::new(close_code::TRY_AGAIN, reason))
         }
     }

@@ -13,16 +13,19 @@ pub(crate) struct Outage {
     since: Option<Instant>,
     /// The pause after the next failure.
     pause: Duration,
+    /// How long it may last.
+    most: Duration,
 }
 
 // ----------------------------------------------------------------------------------------------
 
 impl Outage {
-    /// No outage.
-    pub(crate) fn none() -> Self {
+    /// No outage; one may last so long.
+    pub(crate) fn none(most: Duration) -> Self {
         Self {
             since: None,
             pause: limits::LOG_RETRY_FIRST,
+            most,
         }
     }
 
@@ -31,9 +34,9 @@ impl Outage {
         self.since.is_some()
     }
 
-    /// The log is asked: the time by which it has to have answered, [`limits::LOG_OUTAGE`] from the first question.
+    /// The log is asked: the time by which it has to have answered, counted from the first question.
     pub(crate) fn deadline(&mut self) -> Instant {
-        *self.since.get_or_insert_with(Instant::now) + limits::LOG_OUTAGE
+        *self.since.get_or_insert_with(Instant::now) + self.most
     }
 
     /// Takes a failure that may pass, with the time to try again.
@@ -55,6 +58,6 @@ impl Outage {
 
     /// The log can be read.
     pub(crate) fn over(&mut self) {
-        *self = Self::none();
+        *self = Self::none(self.most);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sockeye_limits as limits;
 use sockeye_log::{Batch, Follow, Log, Position, ReadError, Topic, Unavailable};
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::outage::Outage;
 
 /// Reads a topic from a position on, without gap and without end. While the log is not available it tries again, with
-/// growing pauses, for [`limits::LOG_OUTAGE`].
+/// growing pauses, for as long as an outage may last.
 ///
 /// Nothing is read ahead: who does not ask for the next batch holds back the reading, not the writer of the log.
 pub(crate) struct Source {
@@ -40,13 +41,13 @@ struct Opened {
 // ----------------------------------------------------------------------------------------------
 
 impl Source {
-    pub(crate) fn new(log: Arc<dyn Log>, topic: Topic, position: Position) -> Self {
+    pub(crate) fn new(log: Arc<dyn Log>, topic: Topic, position: Position, longest_outage: Duration) -> Self {
         let mut source = Self {
             log,
             topic,
             position,
             state: State::Pausing { until: Instant::now() },
-            outage: Outage::none(),
+            outage: Outage::none(longest_outage),
         };
         source.state = source.open();
         source
@@ -70,7 +71,7 @@ impl Source {
     /// but behind what was removed.
     ///
     /// # Errors
-    /// The log cannot be read on; [`ReadError::Unavailable`] only after [`limits::LOG_OUTAGE`].
+    /// The log cannot be read on; [`ReadError::Unavailable`] only after the longest outage.
     pub(crate) async fn next(&mut self) -> Result<Batch, ReadError> {
         loop {
             match &mut self.state {

@@ -47,6 +47,8 @@ pub struct Config {
     pub groups_expire: Option<Duration>,
     /// How long a session of Octave counts without a connection.
     pub octave_session: Duration,
+    /// How long streams wait for a log that cannot be read.
+    pub stream_outage: Duration,
     /// Where events are, if not in the data file.
     pub kafka: KafkaConfig,
     /// Where the registry is, if not in the data file: with a URL that is not empty.
@@ -128,6 +130,8 @@ pub struct DojotConfig {
     pub secrets: Option<PathBuf>,
     /// Where a gateway connects that has verified tokens.
     pub gateway: Option<SocketAddr>,
+    /// Whether TLS is spoken there too.
+    pub gateway_tls: bool,
     /// How long a ticket can be used.
     pub ticket_life: Duration,
     /// How a client is told that its ticket does not count.
@@ -229,6 +233,7 @@ impl Default for Config {
                 tenant_claim: String::new(),
                 secrets: None,
                 gateway: None,
+                gateway_tls: false,
                 ticket_life: Duration::ZERO,
                 ticket_errors: TicketErrors::Close,
                 connection_life: None,
@@ -243,6 +248,7 @@ impl Default for Config {
             },
             groups_expire: None,
             octave_session: Duration::ZERO,
+            stream_outage: Duration::ZERO,
             kafka: KafkaConfig::default(),
             postgres: PostgresOptions::default(),
             log: LogConfig {
@@ -295,6 +301,7 @@ mod tests {
         assert_eq!(config.dojot.ticket_life, limits::TICKET_LIFE);
         assert_eq!(config.dojot.connection_life, Some(limits::TICKET_CONNECTION_LIFE));
         assert_eq!(config.octave_session, limits::OCTAVE_SESSION_TIME);
+        assert_eq!(config.stream_outage, limits::LOG_OUTAGE);
         assert!(config.http_bind.ip().is_loopback(), "deny by default");
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct Addresses {
     metrics: Option<Listener>,
     metrics_tls: Option<Tls>,
     gateway: Option<Listener>,
+    gateway_tls: Option<Tls>,
 }
 
 /// The front of a server. Dropped without having been closed it ends at once, and its connections with it.
@@ -43,11 +44,13 @@ impl Addresses {
     /// Reads the certificates, and binds all addresses.
     pub(crate) fn bind(config: &Config) -> Result<Self, StartError> {
         let tls = tls::read(&config.tls)?;
-        let metrics_tls = match &tls {
-            _ if !config.metrics_tls => None,
-            Some(tls) => Some(tls.clone()),
-            None => return Err(tls::none_for("metrics.tls").into()),
+        let tls_if = |wanted: bool, setting| match &tls {
+            _ if !wanted => Ok(None),
+            Some(tls) => Ok(Some(tls.clone())),
+            None => Err(tls::none_for(setting)),
         };
+        let metrics_tls = tls_if(config.metrics_tls, "metrics.tls")?;
+        let gateway_tls = tls_if(config.dojot.gateway_tls, "dojot.gateway_tls")?;
         let bind = |address, flag| Listener::bind(address).map_err(|reason| StartError::Bind { address, flag, reason });
         let http = bind(config.http_bind, "http-bind")?;
         let metrics = config
@@ -63,6 +66,7 @@ impl Addresses {
             metrics,
             metrics_tls,
             gateway,
+            gateway_tls,
         })
     }
 }
@@ -83,6 +87,7 @@ impl Front {
             metrics,
             metrics_tls,
             gateway,
+            gateway_tls,
         } = addresses;
         let of_metrics = metrics.as_ref().map(|listener| listener.address);
         let mut front = Self {
@@ -106,7 +111,7 @@ impl Front {
         }
         let http = (http, rooms.http(connections, tls, proxies));
         let metrics = metrics.map(|listener| (listener, rooms.metrics(limits::METRICS_CONNECTIONS, metrics_tls)));
-        let gateway = gateway.map(|listener| (listener, rooms.gateway(connections)));
+        let gateway = gateway.map(|listener| (listener, rooms.gateway(connections, gateway_tls)));
         let acceptor = listener::start(
             iter::once(http).chain(metrics).chain(gateway),
             &queues,

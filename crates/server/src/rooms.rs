@@ -85,6 +85,7 @@ impl Rooms {
         delivery_metrics.register(&mut numbers);
         let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
         let delivery = Delivery::new(Arc::clone(&log), delivery_metrics, tasks, stop);
+        let delivery = delivery.with_longest_outage(config.stream_outage);
         let mut positions: Arc<dyn GroupPositions> = Arc::clone(&registry) as _;
         let mirror = config.kafka.brokers.is_some().then(|| {
             let mirror = Arc::new(Mirror::new(Arc::clone(&positions), Arc::clone(&log)));
@@ -193,9 +194,9 @@ impl Rooms {
     }
 
     /// What clients of dojot get whose tokens a gateway has verified.
-    pub(crate) fn gateway(&self, connections: usize) -> Service {
+    pub(crate) fn gateway(&self, connections: usize, tls: Option<Tls>) -> Service {
         let router = self.behind_gateway.clone().merge(self.health.clone());
-        self.service("gateway", router, connections, None)
+        self.service("gateway", router, connections, tls)
     }
 
     /// What scrapers get.

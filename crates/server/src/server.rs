@@ -74,9 +74,10 @@ impl Server {
         Some(format!("{}://{address}/metrics", scheme(self.config.metrics_tls)))
     }
 
-    /// Where a gateway of dojot connects, if one is served.
-    pub fn gateway_address(&self) -> Option<SocketAddr> {
-        self.front.gateway
+    /// Where a gateway of dojot connects, if one is served: `http://127.0.0.1:8081`.
+    pub fn gateway_url(&self) -> Option<String> {
+        let address = self.front.gateway?;
+        Some(format!("{}://{address}", scheme(self.config.dojot.gateway_tls)))
     }
 
     /// Where `/metrics` is served, unless it is off.

@@ -197,13 +197,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "off",
         allowed: "`off`, or an IP address and a port, such as `127.0.0.1:8081`; port 0 takes a free one",
         doc: "Where a gateway connects that has verified the tokens of such clients, and nobody else can: only these clients are \
-              served there, plainly, and their tokens are believed as they are.",
+              served there, and their tokens are believed as they are.",
         set: |config, text| {
             put(
                 &mut config.dojot.gateway,
                 value::or("off", text, |text| text.parse().ok()),
             )
         },
+    },
+    Setting {
+        key: "dojot.gateway_tls",
+        default: "off",
+        allowed: "`on` or `off`",
+        doc: "Whether `dojot.gateway` speaks TLS too, with the certificates of `tls.certificate`.",
+        set: |config, text| put(&mut config.dojot.gateway_tls, value::switch(text)),
     },
     Setting {
         key: "dojot.ticket_life",
@@ -315,6 +322,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         doc: "How long a group may be without members until it is forgotten. A member that comes later makes a new one, which \
               begins at the end of the log.",
         set: |config, text| put(&mut config.groups_expire, value::or("off", text, value::retention_age)),
+    },
+    Setting {
+        key: "streams.outage",
+        default: "5m",
+        allowed: "a duration such as `5m`, `30s` or `1h`, from one second to one day",
+        doc: "How long streams stay open, with their pings, while events cannot be read (Kafka is away), before they are closed with 1013.",
+        set: |config, text| {
+            let allowed = 1..=86_400;
+            put(
+                &mut config.stream_outage,
+                value::duration(text).filter(|time| allowed.contains(&time.as_secs())),
+            )
+        },
     },
     Setting {
         key: "octave.session",

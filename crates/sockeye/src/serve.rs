@@ -46,8 +46,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(url) = server.metrics_url() {
         output::line(&format!("metrics: {url}"))?;
     }
-    if let Some(address) = server.gateway_address() {
-        output::line(&format!("gateway of dojot: http://{address}"))?;
+    if let Some(url) = server.gateway_url() {
+        output::line(&format!("gateway of dojot: {url}"))?;
     }
     output::line(&format!("administrator's key: {}", server.admin_key_file().display()))?;
     let at_once = |signal: Signal| std::process::exit(signal.exit_code().into());

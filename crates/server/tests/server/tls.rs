@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sockeye_server::{Config, Server, StartError, TlsConfig};
+use sockeye_server::{Config, DojotConfig, Server, StartError, TlsConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -76,7 +76,7 @@ fn pair_for(names: &[&str]) -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-/// A configuration with these certificates and keys, on both listeners.
+/// A configuration with these certificates and keys, on all listeners.
 fn with_pairs(folder: &Path, pairs: &[(&str, &str)]) -> Config {
     let path = |at: usize, what: &str| folder.join(format!("{what}-{at}.pem"));
     for (at, (certificate, key)) in pairs.iter().enumerate() {
@@ -89,6 +89,11 @@ fn with_pairs(folder: &Path, pairs: &[(&str, &str)]) -> Config {
             keys: (0..pairs.len()).map(|at| path(at, "key")).collect(),
         },
         metrics_tls: true,
+        dojot: DojotConfig {
+            gateway: Some("127.0.0.1:0".parse().unwrap()),
+            gateway_tls: true,
+            ..config(folder).dojot
+        },
         ..config(folder)
     }
 }
@@ -101,7 +106,9 @@ async fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
     let pairs = [(one.as_str(), one_key.as_str()), (two.as_str(), two_key.as_str())];
     let server = Server::start(with_pairs(folder.path(), &pairs)).await.unwrap();
     assert!(server.metrics_url().unwrap().starts_with("https://"));
-    for address in [server.http_address(), server.metrics_address().unwrap()] {
+    let gateway = server.gateway_url().unwrap();
+    let gateway = gateway.strip_prefix("https://").unwrap().parse().unwrap();
+    for address in [server.http_address(), server.metrics_address().unwrap(), gateway] {
         for (name, certificate) in [
             ("one.test", &one),
             ("two.test", &two),
