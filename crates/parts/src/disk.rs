@@ -1,5 +1,7 @@
 //! A small disk of a test's own, which can be full or read-only: a file system in memory, mounted by root.
 
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -36,6 +38,26 @@ impl Disk {
         mount(&["-o", &format!("remount,size={size}")], &self.folder)
     }
 
+    /// Fills it with a file until nothing more fits, or makes room again.
+    pub fn set_full(&self, full: bool) -> anyhow::Result<()> {
+        let filler = self.folder.join("filler");
+        if !full {
+            return Ok(fs::remove_file(filler)?);
+        }
+        let mut file = File::create(filler)?;
+        let mut part = vec![0; 1 << 20];
+        while !part.is_empty() {
+            match file.write(&part) {
+                Ok(0) => part.clear(),
+                Ok(_) => {}
+                // What is left is less than this.
+                Err(error) if error.kind() == ErrorKind::StorageFull => part.truncate(part.len() / 2),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// From now on nobody can write to it; no file may be open for writing.
     pub fn make_read_only(&self) -> anyhow::Result<()> {
         mount(&["-o", "remount,ro"], &self.folder)
@@ -67,9 +89,6 @@ fn mount(arguments: &[&str], folder: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::ErrorKind;
-
     use super::*;
 
     #[test]
@@ -82,6 +101,15 @@ mod tests {
         let kind = |content: &[u8]| fs::write(&file, content).err().map(|error| error.kind());
         assert_eq!(kind(&vec![0; 2 << 20]), Some(ErrorKind::StorageFull));
         disk.resize("4m").unwrap();
+        assert_eq!(kind(&vec![0; 2 << 20]), None);
+        disk.set_full(true).unwrap();
+        assert_eq!(
+            fs::write(folder.path().join("other"), b"x")
+                .err()
+                .map(|error| error.kind()),
+            Some(ErrorKind::StorageFull)
+        );
+        disk.set_full(false).unwrap();
         assert_eq!(kind(&vec![0; 2 << 20]), None);
         disk.make_read_only().unwrap();
         assert_eq!(kind(b"x"), Some(ErrorKind::ReadOnlyFilesystem));

@@ -1,4 +1,6 @@
-//! A Kafka of one node (KRaft), which can be killed and started again on the same ports and files.
+//! A Kafka of one node (KRaft), which can be killed and started again on the same ports and files; or of three, in `cluster.rs`.
+
+mod cluster;
 
 use std::{
     fmt::Write as _,
@@ -14,7 +16,9 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::{certificate::Certificate, part, process::Process};
+use crate::{certificate::Certificate, disk::Disk, part, process::Process};
+
+pub use cluster::Cluster;
 
 /// The version that `scripts/parts` fetches.
 const VERSION: &str = "4.3.1";
@@ -67,6 +71,7 @@ pub struct Kafka {
     libraries: PathBuf,
     /// Before `folder`: it ends before its files go.
     process: Process,
+    disk: Option<Disk>,
     folder: TempDir,
     port: u16,
     secured: Secured,
@@ -79,9 +84,12 @@ enum Kind {
     Open,
     /// Also for those that come with certificates and passwords.
     Secured,
-    /// Those that come through this port.
+    /// Those that come through this port. Its files are on a small disk, where one may be had.
     Behind(u16),
 }
+
+/// The small disk: some segments, and indexes of which hardly anything is used.
+const DISK: &str = "256m";
 
 /// Ports of further listeners; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,7 +125,7 @@ impl Kafka {
     }
 
     /// As [`Kafka::start_or_say`], for clients that come through another port of this machine: it tells them to come there, also
-    /// those that come to its own.
+    /// those that come to its own. Its [`Kafka::disk`] can be full.
     pub fn start_behind(port: u16) -> anyhow::Result<Option<Self>> {
         Self::start_of_kind(Kind::Behind(port))
     }
@@ -179,26 +187,21 @@ impl Kafka {
             _ => writeln!(settings, "advertised.listeners={listeners}")?,
         }
         writeln!(settings, "controller.quorum.voters=1@127.0.0.1:{controller}")?;
-        writeln!(settings, "log.dirs={}", folder.path().join("data").display())?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data)?;
+        let disk = match kind {
+            Kind::Behind(_) => Disk::mount(&data, DISK)?,
+            _ => None,
+        };
+        writeln!(settings, "log.dirs={}", data.display())?;
         let file = folder.path().join("server.properties");
         fs::write(&file, settings)?;
-        // Any 16 bytes in URL-safe base64 are a cluster id; each node here is a cluster of its own.
-        let format = java(libraries)
-            .args([
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                "c29ja2V5ZS1wYXJ0cy0tMQ",
-                "-c",
-            ])
-            .arg(&file)
-            .output()?;
-        let said = String::from_utf8_lossy(&format.stderr);
-        ensure!(format.status.success(), "Kafka's storage cannot be formatted: {said}");
+        format(libraries, &file)?;
         let process = spawn(libraries, folder.path())?;
         let kafka = Self {
             libraries: libraries.to_owned(),
             process,
+            disk,
             folder,
             port,
             secured: if secured {
@@ -239,6 +242,11 @@ impl Kafka {
     /// Its process, for signals.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Where its files are, if that is a disk of its own.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// The certificate of its listeners, which is also one by which clients may show who they are.
@@ -292,23 +300,40 @@ impl Kafka {
 
     /// Waits until it answers with a living broker, or ends.
     fn wait_ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + START;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        loop {
-            let missing = match brokers(address) {
-                Ok(1..) => return Ok(()),
-                Ok(_) => "it knows no broker yet".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            if self.process.wait_end(RETRY) {
-                bail!("Kafka ended while it started: {}", self.process.last_lines());
-            }
-            ensure!(
-                Instant::now() < deadline,
-                "Kafka is not ready after {START:?}: {missing}"
-            );
-        }
+        wait_for_brokers(1, self.port, &self.process)
     }
+}
+
+/// Waits until the node at this port knows so many living brokers, or ends.
+fn wait_for_brokers(wanted: i32, port: u16, process: &Process) -> anyhow::Result<()> {
+    let deadline = Instant::now() + START;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    loop {
+        let missing = match brokers(address) {
+            Ok(known) if known >= wanted => return Ok(()),
+            Ok(known) => format!("it knows {known} brokers of {wanted}"),
+            Err(error) => error.to_string(),
+        };
+        if process.wait_end(RETRY) {
+            bail!("Kafka ended while it started: {}", process.last_lines());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "Kafka is not ready after {START:?}: {missing}"
+        );
+    }
+}
+
+/// Makes an empty storage for a node with these settings.
+fn format(libraries: &Path, settings: &Path) -> anyhow::Result<()> {
+    // Any 16 bytes in URL-safe base64 are a cluster id; who finds each other is told by the settings.
+    const CLUSTER: &str = "c29ja2V5ZS1wYXJ0cy0tMQ";
+    let mut command = java(libraries);
+    command.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]);
+    let made = command.arg(settings).output()?;
+    let said = String::from_utf8_lossy(&made.stderr);
+    ensure!(made.status.success(), "Kafka's storage cannot be formatted: {said}");
+    Ok(())
 }
 
 fn java(libraries: &Path) -> Command {

@@ -27,6 +27,8 @@ pub struct Address(Arc<Mutex<(String, String)>>);
 pub struct Seen {
     /// How often each number came.
     numbers: Mutex<BTreeMap<u64, u64>>,
+    /// How often a cursor was refused with 410.
+    gone: AtomicU64,
 }
 
 /// A device that publishes numbers one after the other.
@@ -86,6 +88,11 @@ impl Seen {
             .filter(|number| !numbers.contains_key(number))
             .copied()
             .collect()
+    }
+
+    /// How often a cursor was refused with 410.
+    pub fn gone(&self) -> u64 {
+        self.gone.load(Ordering::SeqCst)
     }
 
     /// Deliveries, and how many of them were not the first of their event.
@@ -175,6 +182,7 @@ pub fn reader(address: Address, seen: Arc<Seen>) -> JoinHandle<()> {
                 event["cursor"].as_str().unwrap().clone_into(&mut from);
             });
             if opened.await == Opened::Gone {
+                seen.gone.fetch_add(1, Ordering::SeqCst);
                 "earliest".clone_into(&mut from);
             }
         }

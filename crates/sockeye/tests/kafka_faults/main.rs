@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod clients;
+mod leader;
 mod link;
 #[path = "../support/mod.rs"]
 mod support;
@@ -44,6 +45,8 @@ enum Fault {
     LinkSlow,
     /// The topic gets more partitions.
     Grown,
+    /// There is no room for another record on Kafka's disk, until somebody makes room and starts it again.
+    DiskFull,
     /// Everything that was read is removed from the topic.
     Trimmed,
     /// The topic is removed, and made again.
@@ -62,7 +65,7 @@ struct World {
 }
 
 /// All of them, once in every so many rounds.
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 11] = [
     Fault::KafkaKilled,
     Fault::ServerKilled,
     Fault::Grown,
@@ -72,6 +75,7 @@ const FAULTS: [Fault; 10] = [
     Fault::LinkSlow,
     Fault::Remade,
     Fault::LinkHeld,
+    Fault::DiskFull,
     Fault::KafkaStopped,
 ];
 /// Rounds in a usual run of the tests.
@@ -130,6 +134,16 @@ impl World {
                 tokio::time::sleep(BEYOND).await;
                 signal(self.kafka.pid(), "CONT");
             }
+            Fault::DiskFull => {
+                // Who may not mount one was told so.
+                let Some(disk) = self.kafka.disk() else { return };
+                disk.set_full(true).unwrap();
+                self.is_refused(publisher).await;
+                disk.set_full(false).unwrap();
+                // It has ended by itself, or stands on a log that it has given up.
+                self.kafka.kill().unwrap();
+                self.kafka.start_again().unwrap();
+            }
             Fault::PostgresKilled => {
                 self.postgres.kill().unwrap();
                 let before = publisher.accepted().len();
@@ -175,9 +189,12 @@ impl World {
             Fault::Remade => {
                 // What nobody has read yet would be lost with it, whoever removes it.
                 self.all_is_read(publisher, seen).await;
+                let gone = seen.iter().map(|seen| seen.gone()).sum::<u64>();
                 self.tool(TOPICS, &["--delete", "--topic", TOPIC]);
                 self.partitions = 1;
                 publisher.pause(false);
+                let told = || seen.iter().map(|seen| seen.gone()).sum::<u64>() > gone;
+                until("who comes with a cursor of the old topic is told 410", told).await;
             }
         }
     }
@@ -203,29 +220,7 @@ impl World {
                 break;
             }
         }
-        self.comes(publisher, seen).await;
-    }
-
-    /// Everything that was accepted by now comes to all.
-    async fn comes(&self, publisher: &Publisher, seen: &[&Seen]) {
-        let accepted = publisher.accepted();
-        let deadline = Instant::now() + RECOVERY;
-        for (who, seen) in ["the group", "the reader with a cursor"].into_iter().zip(seen) {
-            loop {
-                let missing = seen.missing(&accepted);
-                if missing.is_empty() {
-                    break;
-                }
-                let few = &missing[..missing.len().min(10)];
-                assert!(
-                    Instant::now() < deadline,
-                    "lost for {who}: {} of {}: {few:?}..",
-                    missing.len(),
-                    accepted.len()
-                );
-                tokio::time::sleep(LOOK).await;
-            }
-        }
+        all_comes(publisher, seen).await;
     }
 
     fn tool(&self, class: &str, words: &[&str]) {
@@ -237,6 +232,28 @@ impl World {
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words:?}: {said}");
+    }
+}
+
+/// Everything that was accepted by now comes to all.
+async fn all_comes(publisher: &Publisher, seen: &[&Seen]) {
+    let accepted = publisher.accepted();
+    let deadline = Instant::now() + RECOVERY;
+    for (who, seen) in ["the group", "the reader with a cursor"].into_iter().zip(seen) {
+        loop {
+            let missing = seen.missing(&accepted);
+            if missing.is_empty() {
+                break;
+            }
+            let few = &missing[..missing.len().min(10)];
+            assert!(
+                Instant::now() < deadline,
+                "lost for {who}: {} of {}: {few:?}..",
+                missing.len(),
+                accepted.len()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
@@ -306,7 +323,7 @@ async fn nothing_that_was_accepted_is_lost_whatever_breaks() {
         let started = Instant::now();
         world.suffer(fault, &mut random, &publisher, &both).await;
         until("publishing works again", || publisher.accepted().len() > before + 50).await;
-        world.comes(&publisher, &both).await;
+        all_comes(&publisher, &both).await;
         println!(
             "round {round}: {fault:?}, {:.1?}, {} accepted",
             started.elapsed(),
