@@ -275,8 +275,11 @@ impl Shared {
         let by_name: Vec<_> = by_name.into_iter().collect();
         for some in by_name.chunks(limits::READ_RECORDS) {
             let names: Vec<&str> = some.iter().map(|(name, _)| name.as_str()).collect();
-            // Followers go on with what they have while Kafka does not answer.
             let Ok(infos) = self.topics.describe_all(&names) else {
+                // Of a Kafka that is away librdkafka tells followers nothing: each finds out for itself, and is opened anew later.
+                for followed in by_name.iter().flat_map(|(_, followers)| followers) {
+                    followed.change();
+                }
                 return;
             };
             for ((_, followers), info) in some.iter().zip(infos) {

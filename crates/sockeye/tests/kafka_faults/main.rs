@@ -9,6 +9,7 @@
 mod clients;
 mod leader;
 mod link;
+mod outage;
 #[path = "../support/mod.rs"]
 mod support;
 
