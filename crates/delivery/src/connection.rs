@@ -30,7 +30,7 @@ use crate::outlet::{Handover, Member, Outlet};
 use crate::remote::{Command, Directed, Remote};
 use crate::session::{Closing, Later, Message, Session, Verdict};
 use crate::socket::Socket;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, SubscriptionId};
 use crate::wheel::Wheel;
 
 /// A connection: events of subscriptions on their way to one socket.
@@ -41,8 +41,8 @@ pub(crate) struct Connection<IO, S> {
     protocol: sockeye_ws::Connection,
     session: S,
     feeds: Feeds,
-    /// Its place in a group.
-    seat: Option<Seat>,
+    /// Its places in groups, with the numbers of these on it.
+    seats: Vec<(SubscriptionId, u16, Seat)>,
     /// Batches taken since the socket had its turn.
     gathered: u32,
     /// The payload of the client's last Ping that is not answered (RFC 6455 section 5.5.3 allows to skip older ones).
@@ -95,7 +95,7 @@ where
             protocol: if deflate { protocol.with_deflate() } else { protocol },
             session,
             feeds,
-            seat: None,
+            seats: Vec::new(),
             gathered: 0,
             pong: None,
             owed: None,
@@ -107,12 +107,24 @@ where
     }
 
     /// Lets a member of a group have what that gives out.
-    pub(crate) fn take_seat(&mut self, seat: Seat) {
-        self.outlet.attach(Arc::clone(seat.mailbox()));
+    pub(crate) fn take_seat(&mut self, id: SubscriptionId, seat: Seat) {
+        let number = self.outlet.attach(&seat);
         let recipient: Weak<Outlet<IO>> = Arc::downgrade(&self.outlet);
         let recipient: Weak<dyn Recipient> = recipient;
-        seat.attach(recipient);
-        self.seat = Some(seat);
+        seat.attach(recipient, number);
+        self.seats.push((id, number, seat));
+    }
+
+    /// Leaves a group; whether the connection was a member.
+    fn leave_seat(&mut self, id: SubscriptionId) -> bool {
+        let at = self.seats.iter().position(|(other, ..)| *other == id);
+        let Some((_, number, seat)) = at.map(|at| self.seats.swap_remove(at)) else {
+            return false;
+        };
+        self.outlet.unseated(number);
+        // What it has not receipted is others' now.
+        drop(seat);
+        true
     }
 
     /// Serves the connection until it ends; after `stop` it is closed.
@@ -221,8 +233,17 @@ where
 
     /// Carries out a command, or keeps it until a lane has given the socket back.
     fn carry_out(&mut self, command: Command) {
+        let command = match command {
+            Command::Send(frame) => return self.say(Some(&frame)),
+            Command::Join(id, seat, acknowledge) => {
+                self.say(acknowledge.as_ref());
+                return self.take_seat(id, seat);
+            }
+            Command::Unsubscribe(id, acknowledge) if self.leave_seat(id) => return self.say(acknowledge.as_ref()),
+            subscription => subscription,
+        };
         let said = match &command {
-            Command::Send(frame) => Ok(Some(frame.clone())),
+            Command::Send(_) | Command::Join(..) => Ok(None),
             Command::Subscribe(id, new) => {
                 let subscribed = self.feeds.subscribe(*id, new);
                 subscribed.map(|()| new.acknowledge.as_deref().map(frame::text))
@@ -235,9 +256,15 @@ where
             }),
         };
         match said {
-            Ok(Some(frame)) => self.outlet.with(|socket| socket.outbox().extend_from_slice(&frame)),
-            Ok(None) => {}
+            Ok(frame) => self.say(frame.as_ref()),
             Err(NotYet) => self.waiting = Some(command),
+        }
+    }
+
+    /// Appends what a command has to say, for which there is room.
+    fn say(&self, frame: Option<&Bytes>) {
+        if let Some(frame) = frame {
+            self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
         }
     }
 
@@ -300,8 +327,9 @@ where
             Incoming::Binary(bytes) => self.message(Message::Binary(&bytes)),
             Incoming::Ping(payload) => self.pong = Some(payload),
             Incoming::Pong(payload) => {
-                if let Some(seat) = &self.seat {
-                    seat.pong(&payload);
+                for (number, receipt) in self.outlet.answered(&payload) {
+                    let seat = self.seats.iter().find(|(_, other, _)| *other == number);
+                    seat.inspect(|(.., seat)| seat.pong(&receipt));
                 }
             }
             Incoming::Close(theirs) => {
@@ -334,9 +362,9 @@ where
     }
 
     fn acknowledge(&self, acknowledge: impl FnOnce(&Seat)) {
-        match &self.seat {
-            Some(seat) => acknowledge(seat),
-            None => drop(self.counters.ignored.inc()),
+        match &*self.seats {
+            [(.., seat), ..] => acknowledge(seat),
+            [] => drop(self.counters.ignored.inc()),
         }
     }
 
@@ -358,7 +386,7 @@ where
     fn leave(&mut self, cause: Cause, code: Option<u16>, frame: &Bytes) {
         self.outlet.leave();
         // What it has not receipted is others' now.
-        self.seat = None;
+        self.seats.clear();
         self.outlet.with(|socket| socket.outbox().extend_from_slice(frame));
         self.feeds.rest();
         (self.owed, self.work, self.waiting) = (None, None, None);

@@ -22,7 +22,7 @@ use crate::metrics::{Counters, Metrics};
 use crate::session::Session;
 use crate::shard::Shard;
 use crate::source::Source;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, SubscriptionId};
 use crate::topic::{LiveTopic, Reading};
 use crate::wheel::Wheel;
 
@@ -123,7 +123,7 @@ impl Delivery {
         };
         let mut connection = Connection::new(io, session, subscription, deflate, delivery, counters);
         if let Some(seat) = seat {
-            connection.take_seat(seat);
+            connection.take_seat(SubscriptionId::FIRST, seat);
         }
         let end = connection.run(&wheel, &self.stop).await;
         tracing::debug!(dialect = S::DIALECT, ?end, "a socket ended");

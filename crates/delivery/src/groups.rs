@@ -5,6 +5,7 @@
 
 mod item;
 mod mailbox;
+mod mailboxes;
 mod memory;
 mod numbers;
 mod owner;
@@ -24,7 +25,8 @@ use sockeye_log::{
 };
 
 pub(crate) use item::Place;
-pub(crate) use mailbox::{KeepAlive, Mailbox, Recipient};
+pub(crate) use mailbox::{KeepAlive, Recipient};
+pub(crate) use mailboxes::Mailboxes;
 pub use seat::Seat;
 pub use view::{GroupView, MemberEntry};
 

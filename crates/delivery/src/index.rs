@@ -1,21 +1,24 @@
-//! Things that are looked for by the equality of a selection (a device, a channel, a type, or one that its filter demands), so
-//! that an event costs what it matches, not what there is.
+//! Things that are looked for by the equality of a selection (a stream, a device, a channel, a type, or one that its filter demands),
+//! so that an event costs what it matches, not what there is.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use sockeye_filter as filter;
 
 use crate::document::Document;
 use crate::seen::{Seen, with_scratch};
-use crate::subscription::{Field, Selection};
+use crate::subscription::{Equality, Field, Selection};
 
 /// Things, each with a selection.
 #[derive(Debug)]
 pub(crate) struct Index<T> {
-    /// By the equality that an event must fulfil: a map for each field, in the order of [`Field::ALL`].
-    by: [HashMap<ByteString, Few<T>>; Field::ALL.len()],
+    /// By the hash of the equality that an event must fulfil. What has the same by chance is looked at in vain.
+    by: HashMap<u64, Few<T>, BuildHasherDefault<Taken>>,
+    hashes: RandomState,
+    /// Of each field in the order of [`Field::ALL`]: how many are looked for by it.
+    used: [usize; Field::ALL.len()],
     /// Those that have a filter only, by a number that is never used twice.
     filtered: HashMap<u64, T>,
     /// By what they are about.
@@ -27,20 +30,28 @@ pub(crate) struct Index<T> {
 
 /// Mostly one.
 #[derive(Debug)]
+#[expect(
+    clippy::box_collection,
+    reason = "there are very many that are one, and they are smaller so"
+)]
 enum Few<T> {
     One(T),
-    Many(Vec<T>),
+    Many(Box<Vec<T>>),
 }
+
+/// The hash of what is a hash.
+#[derive(Default)]
+struct Taken(u64);
 
 // ----------------------------------------------------------------------------------------------
 
 impl<T> Index<T> {
     pub(crate) fn insert(&mut self, selection: &Selection, thing: T) {
-        let Some((field, value)) = selection.equality() else {
+        let Some(equality) = selection.equality() else {
             match &selection.filter {
                 None => self.others.push(thing),
                 Some(filter) => {
-                    let about = selection.document;
+                    let about = selection.document.as_deref().copied();
                     let at = self.filters.iter().position(|(other, _)| *other == about);
                     let at = at.unwrap_or_else(|| {
                         self.filters.push((about, filter::Index::default()));
@@ -53,21 +64,22 @@ impl<T> Index<T> {
             }
             return;
         };
-        let by = &mut self.by[field as usize];
-        let few = match by.remove(value) {
+        self.used[equality.field as usize] += 1;
+        let hash = self.hash(equality);
+        let few = match self.by.remove(&hash) {
             None => Few::One(thing),
-            Some(Few::One(other)) => Few::Many(vec![other, thing]),
+            Some(Few::One(other)) => Few::Many(Box::new(vec![other, thing])),
             Some(Few::Many(mut all)) => {
                 all.push(thing);
                 Few::Many(all)
             }
         };
-        by.insert(value.clone(), few);
+        self.by.insert(hash, few);
     }
 
     /// Removes a thing that was inserted with this selection.
     pub(crate) fn remove(&mut self, selection: &Selection, is: impl Fn(&T) -> bool) {
-        let Some((field, value)) = selection.equality() else {
+        let Some(equality) = selection.equality() else {
             if selection.filter.is_none() {
                 self.others.retain(|other| !is(other));
             } else {
@@ -79,24 +91,30 @@ impl<T> Index<T> {
             }
             return;
         };
-        let by = &mut self.by[field as usize];
-        let is_empty = match by.get_mut(value) {
-            None => false,
-            Some(Few::One(other)) => is(other),
+        let hash = self.hash(equality);
+        let (removed, is_empty) = match self.by.get_mut(&hash) {
+            None => (0, false),
+            Some(Few::One(other)) => (usize::from(is(other)), is(other)),
             Some(Few::Many(all)) => {
+                let before = all.len();
                 all.retain(|other| !is(other));
-                all.is_empty()
+                (before - all.len(), all.is_empty())
             }
         };
+        self.used[equality.field as usize] -= removed;
         if is_empty {
-            by.remove(value);
+            self.by.remove(&hash);
         }
+    }
+
+    fn hash(&self, equality: Equality<'_>) -> u64 {
+        self.hashes.hash_one(equality)
     }
 
     /// All whose selection may want an event.
     pub(crate) fn candidates(&self, seen: &Seen<'_>) -> impl Iterator<Item = &T> {
-        let indexed = Field::ALL.into_iter().zip(&self.by).filter(|(_, by)| !by.is_empty());
-        let found = indexed.filter_map(|(field, by)| by.get(field.of(seen.event)?));
+        let used = Field::ALL.into_iter().zip(self.used).filter(|(_, used)| *used > 0);
+        let found = used.filter_map(|(field, _)| self.by.get(&self.hash(field.of(seen.event)?)));
         let mut passed = Vec::new();
         for (about, filters) in &self.filters {
             let call = |number| passed.push(number);
@@ -122,10 +140,26 @@ impl<T> Few<T> {
     }
 }
 
+impl Hasher for Taken {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are hashes");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl<T> Default for Index<T> {
     fn default() -> Self {
         Self {
-            by: Default::default(),
+            by: HashMap::default(),
+            hashes: RandomState::new(),
+            used: [0; Field::ALL.len()],
             filtered: HashMap::new(),
             filters: Vec::new(),
             next: 0,
@@ -176,7 +210,7 @@ mod tests {
         });
         let about = |text: &str| Selection {
             ty: Some("t".into()),
-            document: Some(named),
+            document: Some(Box::new(named)),
             ..filtered(text, None)
         };
         let all = [
@@ -196,6 +230,11 @@ mod tests {
             index.insert(selection, *thing);
         }
         assert_eq!(found(&index, "d", "c"), [0, 1, 2, 3, 4, 6, 7, 8]);
+        assert_eq!(
+            found(&index, "d", "x"),
+            [0, 1, 3, 6, 7, 8],
+            "a stream is not tried for others of its device"
+        );
         assert_eq!(found(&index, "e", "x"), [0, 5, 6, 9]);
         assert_eq!(found(&index, "x", "y"), [0]);
         index.remove(&all[1].0, |thing| *thing == 1);
@@ -206,7 +245,8 @@ mod tests {
         for (selection, thing) in &all {
             index.remove(selection, |other| other == thing);
         }
-        assert!(index.others.is_empty() && index.by.iter().all(HashMap::is_empty));
+        assert!(index.others.is_empty() && index.by.is_empty());
+        assert_eq!(index.used, [0; Field::ALL.len()]);
         assert!(index.filters.is_empty() && index.filtered.is_empty());
     }
 }

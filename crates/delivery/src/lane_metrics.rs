@@ -70,13 +70,20 @@ impl LaneMetrics {
 
     /// The counters of a lane; without a selection, of one with several.
     pub(crate) fn of(&self, selection: Option<&Selection>, deflate: bool) -> Arc<LaneCounters> {
-        let selection = match selection.map(|selection| (selection.equality(), &selection.filter)) {
+        let look = |selection: &Selection| {
+            (
+                selection.equality().map(|equality| equality.field),
+                selection.filter.is_some(),
+            )
+        };
+        let selection = match selection.map(look) {
             None => "several",
-            Some((None, None)) => "whole",
-            Some((None, Some(_))) => "filter",
-            Some((Some((Field::Device, _)), _)) => "device",
-            Some((Some((Field::Channel, _)), _)) => "channel",
-            Some((Some((Field::Type, _)), _)) => "type",
+            Some((None, false)) => "whole",
+            Some((None, true)) => "filter",
+            Some((Some(Field::Stream), _)) => "stream",
+            Some((Some(Field::Device), _)) => "device",
+            Some((Some(Field::Channel), _)) => "channel",
+            Some((Some(Field::Type), _)) => "type",
         };
         let frames = if deflate { "deflated" } else { "plain" };
         let kind = LaneKind { selection, frames };

@@ -72,7 +72,8 @@ enum Kind {
     Own {
         /// An event goes to the first that wants it.
         once: bool,
-        wishes: BTreeMap<u32, Arc<Wish>>,
+        /// In the order of their serials.
+        wishes: Vec<(u32, Arc<Wish>)>,
     },
 }
 
@@ -127,14 +128,14 @@ impl Lanes {
 
     /// A lane for one connection with several wishes.
     pub(crate) fn own(&mut self, once: bool, deflate: bool, metrics: &LaneMetrics) -> LaneId {
-        let wishes = BTreeMap::new();
+        let wishes = Vec::new();
         self.open(Kind::Own { once, wishes }, deflate, metrics.of(None, deflate))
     }
 
     /// One more wish of a connection that has the lane to itself.
     pub(crate) fn add(&mut self, id: LaneId, serial: u32, wish: &Arc<Wish>) {
         if let Some(Kind::Own { wishes, .. }) = self.by_id.get_mut(&id).map(|lane| &mut lane.kind) {
-            wishes.insert(serial, Arc::clone(wish));
+            wishes.push((serial, Arc::clone(wish)));
             self.insert(id, serial, wish);
         }
     }
@@ -142,8 +143,9 @@ impl Lanes {
     /// One wish less.
     pub(crate) fn take(&mut self, id: LaneId, serial: u32) {
         if let Some(Kind::Own { wishes, .. }) = self.by_id.get_mut(&id).map(|lane| &mut lane.kind)
-            && let Some(wish) = wishes.remove(&serial)
+            && let Ok(at) = wishes.binary_search_by_key(&serial, |(serial, _)| *serial)
         {
+            let (_, wish) = wishes.remove(at);
             self.index
                 .remove(&wish.selection, |want| (want.lane, want.serial) == (id, serial));
         }

@@ -7,14 +7,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
 use tokio::time::Instant;
 
 use crate::end::{self, Cause};
 use crate::frames::Frames;
-use crate::groups::{KeepAlive, Mailbox, Recipient};
+use crate::groups::{KeepAlive, Mailboxes, Recipient, Seat};
 use crate::lanes::LaneId;
 use crate::link::Link;
 use crate::metrics::Counters;
@@ -40,8 +40,10 @@ struct Shared<IO> {
     /// Subscriptions, with those that are asked for.
     subscriptions: usize,
     newest: SubscriptionId,
-    /// What a group has for it, if it is a member of one.
-    mail: Option<Arc<Mailbox>>,
+    /// What groups have for it that it is a member of.
+    mail: Mailboxes,
+    /// Groups that it is a member of, with those that are asked for.
+    groups: usize,
     deadline: Option<Box<Deadline>>,
     /// Neither lanes nor the wheel may write any more.
     left: bool,
@@ -103,7 +105,8 @@ impl<IO: Link> Outlet<IO> {
                 commands: VecDeque::new(),
                 subscriptions: usize::from(subscribed),
                 newest: SubscriptionId::FIRST,
-                mail: None,
+                mail: Mailboxes::default(),
+                groups: 0,
                 deadline: None,
                 left: false,
                 next_ping,
@@ -189,16 +192,33 @@ impl<IO> Outlet<IO> {
         self.lock().subscriptions -= 1;
     }
 
+    /// The connection is no member of this group any more.
+    pub(crate) fn unseated(&self, number: u16) {
+        let mut shared = self.lock();
+        shared.mail.remove(number);
+        shared.subscriptions -= 1;
+        shared.groups -= 1;
+    }
+
     /// Lets neither lanes nor the wheel write any more, and takes no more commands.
     pub(crate) fn leave(&self) {
         let mut shared = self.lock();
         shared.left = true;
-        (shared.commands, shared.mail, shared.deadline) = (VecDeque::new(), None, None);
+        let commands = std::mem::take(&mut shared.commands);
+        (shared.mail, shared.deadline) = (Mailboxes::default(), None);
+        drop(shared);
+        // A place in a group that nobody took is others' now, whose sockets are written to: not with this one in hand.
+        drop(commands);
     }
 
-    /// The connection is a member of a group, which has this for it.
-    pub(crate) fn attach(&self, mail: Arc<Mailbox>) {
-        self.lock().mail = Some(mail);
+    /// The connection is a member of a group, which has mail for it: the group's number here.
+    pub(crate) fn attach(&self, seat: &Seat) -> u16 {
+        self.lock().mail.add(Arc::clone(seat.mailbox()))
+    }
+
+    /// Which deliveries of which groups a Pong is a receipt for.
+    pub(crate) fn answered(&self, pong: &[u8]) -> Vec<(u16, Vec<u8>)> {
+        self.lock().mail.answered(pong)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared<IO>> {
@@ -227,8 +247,7 @@ impl<IO: Link> Shared<IO> {
             }
         };
         if now >= self.next_ping {
-            let mail = self.mail.as_ref().map_or(KeepAlive::Any, |mail| mail.keep_alive(now));
-            let sent = match mail {
+            let sent = match self.mail.keep_alive(now) {
                 KeepAlive::Any => self.ping(),
                 KeepAlive::Posted => self.write_mail(counters),
                 KeepAlive::Asked => Ok(0),
@@ -251,7 +270,7 @@ impl<IO: Link> Shared<IO> {
         let mut written = 0;
         // Who is about to take over, or has something on its way, takes the mail too.
         while self.handed.is_empty() && self.socket.is_drained() {
-            let Some(parcel) = self.mail.as_ref().and_then(|mail| mail.take(limits::WS_WRITE_CHUNK)) else {
+            let Some(parcel) = self.mail.take(limits::WS_WRITE_CHUNK) else {
                 break;
             };
             let taken = self.socket.write_now(&parcel.bytes)?;
@@ -268,7 +287,7 @@ impl<IO: Link> Shared<IO> {
     /// Appends what the group has to what is on its way, as far as there is room.
     fn take_mail(&mut self, counters: &Counters) {
         while self.socket.has_room()
-            && let Some(parcel) = self.mail.as_ref().and_then(|mail| mail.take(limits::WS_WRITE_CHUNK))
+            && let Some(parcel) = self.mail.take(limits::WS_WRITE_CHUNK)
         {
             self.socket.outbox().extend_from_slice(&parcel.bytes);
             counters.events.inc_by(parcel.events);
@@ -411,6 +430,33 @@ impl<IO: Link> Directed for Outlet<IO> {
         shared.direct(Command::Subscribe(id, new))?;
         shared.newest = id;
         shared.subscriptions += 1;
+        Ok(id)
+    }
+
+    fn join(&self, seat: Seat, acknowledge: Option<Bytes>) -> Result<SubscriptionId, (RemoteError, Seat)> {
+        let mut shared = self.lock();
+        let refused = if shared.is_over() {
+            Some(RemoteError::Gone)
+        } else if shared.subscriptions >= limits::WS_SUBSCRIPTIONS {
+            Some(RemoteError::TooMany)
+        } else if shared.groups >= limits::WS_GROUPS {
+            Some(RemoteError::TooManyGroups)
+        } else if shared.commands.len() >= limits::WS_COMMANDS {
+            Some(RemoteError::Full)
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            // Whoever drops the seat tells its group, which may write to this socket.
+            drop(shared);
+            return Err((error, seat));
+        }
+        let id = shared.newest.next();
+        shared.commands.push_back(Command::Join(id, seat, acknowledge));
+        shared.wake();
+        shared.newest = id;
+        shared.subscriptions += 1;
+        shared.groups += 1;
         Ok(id)
     }
 

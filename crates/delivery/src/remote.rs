@@ -8,6 +8,7 @@ use sockeye_ws::frame;
 use tokio::time::Instant;
 
 use crate::end::Cause;
+use crate::groups::Seat;
 use crate::session::{Closing, Encoder};
 use crate::subscription::{Subscription, SubscriptionId};
 use crate::wheel::{Visited, Wheel};
@@ -42,6 +43,8 @@ pub enum RemoteError {
     Full,
     /// It has [`sockeye_limits::WS_SUBSCRIPTIONS`] already.
     TooMany,
+    /// It is a member of [`sockeye_limits::WS_GROUPS`] groups already.
+    TooManyGroups,
 }
 
 /// What a connection's task is told.
@@ -49,7 +52,9 @@ pub(crate) enum Command {
     /// Sends a frame.
     Send(Bytes),
     Subscribe(SubscriptionId, Box<NewSubscription>),
-    /// Ends a subscription, and sends a frame then.
+    /// Takes a place in a group, and sends a frame before what that gives.
+    Join(SubscriptionId, Seat, Option<Bytes>),
+    /// Ends a subscription, or leaves a group, and sends a frame then.
     Unsubscribe(SubscriptionId, Option<Bytes>),
 }
 
@@ -68,6 +73,9 @@ pub(crate) trait Directed: Visited {
 
     /// The same, for one more subscription.
     fn subscribe(&self, new: Box<NewSubscription>) -> Result<SubscriptionId, RemoteError>;
+
+    /// The same, for a place in a group, which is given back if there is no room.
+    fn join(&self, seat: Seat, acknowledge: Option<Bytes>) -> Result<SubscriptionId, (RemoteError, Seat)>;
 
     /// Ends the connection, whatever waits.
     fn close(&self, cause: Cause, closing: Closing);
@@ -100,7 +108,18 @@ impl Remote {
         connection.subscribe(Box::new(new))
     }
 
-    /// Ends a subscription, if it is there; `acknowledge` is sent behind its last event.
+    /// Lets a connection take a place in a group, beside its subscriptions: it gets what the group gives it, behind `acknowledge`.
+    ///
+    /// # Errors
+    /// See [`RemoteError`]; nothing is acknowledged then, and the place is given back.
+    pub fn join(&self, seat: Seat, acknowledge: Option<&str>) -> Result<SubscriptionId, (RemoteError, Seat)> {
+        match self.connection.upgrade() {
+            Some(connection) => connection.join(seat, acknowledge.map(frame::text)),
+            None => Err((RemoteError::Gone, seat)),
+        }
+    }
+
+    /// Ends a subscription, or leaves a group, if it is there; `acknowledge` is sent behind its last event.
     ///
     /// # Errors
     /// See [`RemoteError`]: the subscription goes on.
@@ -152,6 +171,9 @@ impl std::fmt::Display for RemoteError {
         f.write_str(match self {
             Self::Gone => "the connection has ended",
             Self::Full => "too many answers wait for the client: it has to read them first",
+            Self::TooManyGroups => {
+                return write!(f, "a connection is a member of at most {} groups", limits::WS_GROUPS);
+            }
             Self::TooMany => return write!(f, "a connection has at most {} subscriptions", limits::WS_SUBSCRIPTIONS),
         })
     }

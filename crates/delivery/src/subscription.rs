@@ -13,7 +13,7 @@ use crate::seen::Seen;
 
 /// One subscription of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriptionId(u64);
+pub struct SubscriptionId(u32);
 
 /// A topic, what of it, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,19 +41,30 @@ pub struct Selection {
     /// Only events that originated in this device.
     pub device: Option<ByteString>,
     /// Only events of this type.
-    pub ty: Option<ByteString>,
+    pub ty: Option<Arc<str>>,
     /// Only events that pass this (compat/drogue.md, decision 9). One that demands nothing is left out.
     pub filter: Option<Arc<Filter>>,
     /// What the filter is about, if that is not the event itself.
-    pub document: Option<Document>,
+    pub document: Option<Box<Document>>,
 }
 
-/// A field by which lanes are looked for.
+/// What selections are looked for by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Field {
+    /// The device and the channel together.
+    Stream,
     Device,
     Channel,
     Type,
+}
+
+/// The value of a field that an event has, or must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Equality<'a> {
+    pub(crate) field: Field,
+    value: &'a str,
+    /// The channel, of a stream.
+    more: &'a str,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -63,7 +74,8 @@ impl SubscriptionId {
     pub const FIRST: Self = Self(0);
 
     pub(crate) fn next(self) -> Self {
-        Self(self.0 + 1)
+        // More than a connection lives to see.
+        Self(self.0.wrapping_add(1))
     }
 }
 
@@ -74,15 +86,14 @@ impl Selection {
     }
 
     pub(crate) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
-        let is =
-            |wanted: &Option<ByteString>, field: Field| wanted.is_none() || wanted.as_ref() == field.of(seen.event);
-        is(&self.channel, Field::Channel)
-            && is(&self.device, Field::Device)
-            && is(&self.ty, Field::Type)
+        let is = |wanted: &Option<ByteString>, found: Option<&ByteString>| wanted.is_none() || wanted.as_ref() == found;
+        is(&self.channel, seen.event.channel())
+            && is(&self.device, seen.event.device())
+            && self.ty.as_deref().is_none_or(|ty| *ty == *seen.event.ty)
             && self
                 .filter
                 .as_ref()
-                .is_none_or(|filter| seen.passes(filter, self.document))
+                .is_none_or(|filter| seen.passes(filter, self.document.as_deref().copied()))
     }
 
     /// The selection as a part of a group's identity (DESIGN.md, words); empty for all events.
@@ -93,35 +104,48 @@ impl Selection {
             ("device", self.device.as_deref()),
             ("type", self.ty.as_deref()),
             ("where", filter.as_deref()),
-            ("document", self.document.as_ref().map(Document::name)),
+            ("document", self.document.as_deref().map(Document::name)),
         ];
         GroupId::selection_of(parts.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
     /// The equality that rules out most events, if there is one.
-    pub(crate) fn equality(&self) -> Option<(Field, &ByteString)> {
-        let device = self.device.as_ref().map(|value| (Field::Device, value));
-        let channel = || self.channel.as_ref().map(|value| (Field::Channel, value));
-        // Most events are of one type: a filter rules out more.
-        let ty = || {
-            self.ty
-                .as_ref()
-                .filter(|_| self.filter.is_none())
-                .map(|value| (Field::Type, value))
-        };
-        device.or_else(channel).or_else(ty)
+    pub(crate) fn equality(&self) -> Option<Equality<'_>> {
+        match (&self.device, &self.channel) {
+            (Some(device), Some(channel)) => Some(Equality::of_stream(device, channel)),
+            (Some(device), None) => Some(Equality::of(Field::Device, device)),
+            (None, Some(channel)) => Some(Equality::of(Field::Channel, channel)),
+            // Most events are of one type: a filter rules out more.
+            (None, None) if self.filter.is_some() => None,
+            (None, None) => self.ty.as_deref().map(|ty| Equality::of(Field::Type, ty)),
+        }
     }
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 3] = [Self::Device, Self::Channel, Self::Type];
+    pub(crate) const ALL: [Self; 4] = [Self::Stream, Self::Device, Self::Channel, Self::Type];
 
     /// Its value in an event.
-    pub(crate) fn of(self, event: &Event) -> Option<&ByteString> {
-        match self {
-            Self::Device => event.device(),
-            Self::Channel => event.channel(),
-            Self::Type => Some(&event.ty),
+    pub(crate) fn of(self, event: &Event) -> Option<Equality<'_>> {
+        Some(match self {
+            Self::Stream => Equality::of_stream(event.device()?, event.channel()?),
+            Self::Device => Equality::of(self, event.device()?),
+            Self::Channel => Equality::of(self, event.channel()?),
+            Self::Type => Equality::of(self, &event.ty),
+        })
+    }
+}
+
+impl<'a> Equality<'a> {
+    fn of(field: Field, value: &'a str) -> Self {
+        Self { field, value, more: "" }
+    }
+
+    fn of_stream(device: &'a str, channel: &'a str) -> Self {
+        Self {
+            field: Field::Stream,
+            value: device,
+            more: channel,
         }
     }
 }

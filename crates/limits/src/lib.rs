@@ -141,6 +141,8 @@ pub const WS_COMMANDS: usize = 64;
 
 /// Subscriptions of one connection (compat/octave.md 5.5).
 pub const WS_SUBSCRIPTIONS: usize = 1_000;
+/// Groups of which one connection is a member: each asks for receipts by itself.
+pub const WS_GROUPS: usize = 16;
 /// Subscriptions of one connection that read apart at the same time because they have not caught up; others wait for them.
 pub const WS_CATCHING_UP: usize = 16;
 
@@ -565,6 +567,10 @@ pub const OCTAVE_CAPACITY: u32 = 1_000;
 pub const OCTAVE_CAPACITY_MOST: u32 = 100_000;
 /// Bytes of the log that one read of a stream looks at: about a second's work.
 pub const OCTAVE_SCAN: usize = 256 * MIB;
+/// Streams of the parts of one log that are noted, so that reads look only at parts that hold theirs: 4 MiB.
+pub const OCTAVE_NOTED_PLACES: usize = MIB;
+/// Logs of which that is noted.
+pub const OCTAVE_NOTED_LOGS: usize = 16;
 /// Longest description of a stream, in bytes.
 pub const OCTAVE_DESCRIPTION: usize = KIB;
 /// Streams that are known to be in the registry, so that they are not looked for again.

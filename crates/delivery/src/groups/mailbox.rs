@@ -7,15 +7,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
-use sockeye_group::{MemberId, ping_payload};
+use sockeye_group::MemberId;
 use sockeye_ws::frame;
 use tokio::time::Instant;
 
 use crate::end::Cause;
+use crate::groups::mailboxes;
 use crate::groups::owner::Owner;
 use crate::session::Closing;
 
 /// Frames on their way to one member, in the order in which the group gave them out.
+///
+/// (A connection may be a member of several groups: [`Mailboxes`](crate::groups::Mailboxes).)
 pub(crate) struct Mailbox {
     owner: Weak<Owner>,
     member: MemberId,
@@ -27,6 +30,8 @@ struct Post {
     due: VecDeque<Mail>,
     /// The connection, once it is open.
     recipient: Option<Weak<dyn Recipient>>,
+    /// Which of its groups this is.
+    number: u16,
     /// It is no member any more.
     closing: Option<(Cause, Closing)>,
 }
@@ -45,6 +50,8 @@ pub(crate) struct Parcel {
     pub(crate) bytes: Bytes,
     /// How many are events.
     pub(crate) events: u64,
+    /// The payload of the Ping that is among them, as the group will want it back.
+    pub(crate) asked: Option<u64>,
 }
 
 /// The connection of a member. Any thread may call: a socket is written to by whoever has something for it.
@@ -95,8 +102,9 @@ impl Mailbox {
     }
 
     /// The connection is open: what is here is its. To be followed by [`Mailbox::deliver`].
-    pub(crate) fn attach(&self, recipient: Weak<dyn Recipient>) {
-        self.lock().recipient = Some(recipient);
+    pub(crate) fn attach(&self, recipient: Weak<dyn Recipient>, number: u16) {
+        let mut post = self.lock();
+        (post.recipient, post.number) = (Some(recipient), number);
     }
 
     /// Lets the connection write, or end. Not under the lock of a group or of a socket.
@@ -117,7 +125,10 @@ impl Mailbox {
     /// Takes frames of about so many bytes, at least one if there is one.
     pub(crate) fn take(&self, most: usize) -> Option<Parcel> {
         let mut post = self.lock();
-        let (first, mut events) = post.due.pop_front()?.into_frame();
+        let of = post.number;
+        let first = post.due.pop_front()?;
+        let mut asked = first.asks();
+        let (first, mut events) = first.into_frame(of);
         let mut bytes = first.len();
         let more = post.due.iter().take_while(|mail| {
             bytes += mail.len();
@@ -125,12 +136,17 @@ impl Mailbox {
         });
         let more = more.count();
         if more == 0 {
-            return Some(Parcel { bytes: first, events });
+            return Some(Parcel {
+                bytes: first,
+                events,
+                asked,
+            });
         }
         let mut joined = BytesMut::with_capacity(most.min(bytes));
         joined.extend_from_slice(&first);
         for mail in post.due.drain(..more) {
-            let (frame, event) = mail.into_frame();
+            asked = mail.asks().or(asked);
+            let (frame, event) = mail.into_frame(of);
             joined.extend_from_slice(&frame);
             events += event;
         }
@@ -141,6 +157,7 @@ impl Mailbox {
         Some(Parcel {
             bytes: joined.freeze(),
             events,
+            asked,
         })
     }
 
@@ -149,6 +166,11 @@ impl Mailbox {
     pub(crate) fn keep_alive(&self, now: Instant) -> KeepAlive {
         let owner = self.owner.upgrade();
         owner.map_or(KeepAlive::Any, |owner| owner.keep_alive(self.member, self, now))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn number_for_tests(&self, number: u16) {
+        self.lock().number = number;
     }
 
     fn lock(&self) -> MutexGuard<'_, Post> {
@@ -160,15 +182,23 @@ impl Mail {
     fn len(&self) -> usize {
         match self {
             Self::Event(frame) => frame.len(),
-            Self::Ping(_) => 2 + ping_payload(0).len(),
+            Self::Ping(_) => 2 + mailboxes::payload(0, 0).len(),
         }
     }
 
-    /// The frame, and how many events it is.
-    fn into_frame(self) -> (Bytes, u64) {
+    /// The number of the delivery whose receipt it asks for.
+    fn asks(&self) -> Option<u64> {
+        match self {
+            Self::Event(_) => None,
+            Self::Ping(number) => Some(*number),
+        }
+    }
+
+    /// The frame for a connection of whose groups this is one, and how many events it is.
+    fn into_frame(self, of: u16) -> (Bytes, u64) {
         match self {
             Self::Event(frame) => (frame, 1),
-            Self::Ping(number) => (frame::ping(&ping_payload(number)), 0),
+            Self::Ping(number) => (frame::ping(&mailboxes::payload(of, number)), 0),
         }
     }
 }

@@ -35,8 +35,8 @@ impl Seat {
     }
 
     /// The connection is open: what the group has given out meanwhile goes to it.
-    pub(crate) fn attach(&self, recipient: Weak<dyn Recipient>) {
-        self.mailbox.attach(recipient);
+    pub(crate) fn attach(&self, recipient: Weak<dyn Recipient>, number: u16) {
+        self.mailbox.attach(recipient, number);
         self.mailbox.deliver();
     }
 

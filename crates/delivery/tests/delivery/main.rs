@@ -10,6 +10,7 @@ mod past;
 mod positions;
 mod remote;
 mod replay;
+mod seats;
 mod stream;
 mod subscriptions;
 mod tls;

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message as Received;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Frames tell the subscription and the payload.
-struct Named(&'static str);
+pub(crate) struct Named(pub(crate) &'static str);
 
 /// A connection that is given away. `ONCE`: an event comes once for all subscriptions.
 struct Given<const ONCE: bool>(mpsc::SyncSender<Remote>);
@@ -58,7 +58,11 @@ impl<const ONCE: bool> Session for Given<ONCE> {
 }
 
 /// A connection over a pipe of this many bytes.
-async fn connect<const ONCE: bool>(world: &World, pipe: usize, first: Option<Subscription>) -> (DuplexStream, Remote) {
+pub(crate) async fn connect<const ONCE: bool>(
+    world: &World,
+    pipe: usize,
+    first: Option<Subscription>,
+) -> (DuplexStream, Remote) {
     let (client, server) = tokio::io::duplex(pipe);
     let (tell, told) = mpsc::sync_channel(1);
     let delivery = Arc::clone(&world.delivery);
@@ -68,11 +72,11 @@ async fn connect<const ONCE: bool>(world: &World, pipe: usize, first: Option<Sub
     (client, told.recv().unwrap())
 }
 
-async fn client(io: DuplexStream) -> Client {
+pub(crate) async fn client(io: DuplexStream) -> Client {
     WebSocketStream::from_raw_socket(io, Role::Client, None).await
 }
 
-fn channel(name: &str) -> Selection {
+pub(crate) fn channel(name: &str) -> Selection {
     Selection {
         channel: Some(name.into()),
         ..Selection::default()
@@ -80,7 +84,7 @@ fn channel(name: &str) -> Selection {
 }
 
 /// One of what comes from now on; acknowledged by its name.
-fn live(world: &World, name: &'static str, selection: Selection) -> NewSubscription {
+pub(crate) fn live(world: &World, name: &'static str, selection: Selection) -> NewSubscription {
     let end = position(world.log.len());
     NewSubscription {
         what: Subscription {
@@ -102,7 +106,7 @@ fn replay(world: &World, name: &'static str, selection: Selection) -> NewSubscri
     new
 }
 
-async fn expect(client: &mut Client, texts: &[&str]) {
+pub(crate) async fn expect(client: &mut Client, texts: &[&str]) {
     for text in texts {
         assert_eq!(next(client).await, Received::text(*text));
     }

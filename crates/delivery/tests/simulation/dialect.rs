@@ -147,7 +147,7 @@ impl<const ONCE: bool> Session for Talk<ONCE> {
         match done {
             Ok(()) | Err(RemoteError::Gone) => Verdict::Ignore,
             Err(RemoteError::Full) => full,
-            Err(RemoteError::TooMany) => panic!("there are fewer"),
+            Err(RemoteError::TooMany | RemoteError::TooManyGroups) => panic!("there are fewer"),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
-use bytestring::ByteString;
 use prometheus_client::metrics::counter::Counter;
 use sockeye_delivery::{Document, Encoder, Selection};
 use sockeye_event::content_type::{WireForm, wire_form};
@@ -65,11 +64,11 @@ impl<'a> Shape<'a> {
             },
             device: None,
             ty: match self {
-                Self::DeviceData | Self::Channel(_) => Some(ByteString::from_static(TYPE_EVENT)),
-                Self::DeviceManager => Some(ByteString::from_static(TYPE_REGISTRY)),
+                Self::DeviceData | Self::Channel(_) => Some(TYPE_EVENT.into()),
+                Self::DeviceManager => Some(TYPE_REGISTRY.into()),
                 Self::Events | Self::Others => None,
             },
-            document: (!filter.is_empty()).then(|| self.document()),
+            document: (!filter.is_empty()).then(|| Box::new(self.document())),
             filter: (!filter.is_empty()).then(|| Arc::new(filter)),
         }
     }

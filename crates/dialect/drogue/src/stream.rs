@@ -88,7 +88,7 @@ impl Drogue {
         let selection = Selection {
             channel: target.channel,
             device: wanted.device,
-            ty: wanted.ty,
+            ty: wanted.ty.as_deref().map(Into::into),
             filter: wanted.filter,
             document: None,
         };
