@@ -1,5 +1,6 @@
 //! What every request gets, whatever room answers it: an id, a span in the log that carries it, and the limit of its head.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use axum::Router;
@@ -24,7 +25,7 @@ pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, c
     let too_large = head_length(&request) > limits::HTTP_HEAD;
     let id = id(request.headers_mut());
     let text = id.to_str().unwrap_or_default();
-    let span = tracing::info_span!("request", id = text, %client, method = %request.method(), path = shown(request.uri().path()));
+    let span = tracing::info_span!("request", id = text, %client, method = %request.method(), path = &*shown(request.uri().path()));
     let answered = async {
         if let Some(uri) = sockeye_dialect_dojot::respell(request.uri()) {
             *request.uri_mut() = uri;
@@ -43,13 +44,28 @@ pub(crate) async fn answer(mut router: Router, mut request: Request<Incoming>, c
     response
 }
 
-/// A path as the log shows it: the id of a session of Octave admits whoever has it (compat/octave.md 8).
-fn shown(path: &str) -> &str {
+/// A path as the log shows it: the id of a session of Octave admits whoever has it (compat/octave.md 8), wherever a client puts it.
+fn shown(path: &str) -> Cow<'_, str> {
     let below = path.trim_start_matches('/').strip_prefix("session/");
     if below.is_some_and(|below| !below.is_empty()) {
-        return "/session/..";
+        return "/session/..".into();
     }
-    path
+    if path.split('/').any(is_session) {
+        return "..".into();
+    }
+    path.into()
+}
+
+/// Whether it looks like the id of a session: 11 characters, a dot, 32 characters.
+fn is_session(segment: &str) -> bool {
+    let of_id = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let parts = segment.split_once('.');
+    parts.is_some_and(|(name, secret)| of_id(name, 11) && of_id(secret, 32))
 }
 
 /// Bytes of the head as it came, but for white space around values. The connection itself knows them only roughly: it reads
@@ -99,7 +115,18 @@ mod tests {
         ] {
             assert_eq!(shown(path), "/session/..");
         }
-        for path in ["/", "/session", "/session/", "/sessions/x", "/v5.0/app/stream"] {
+        let id = format!("{}.{}", "a".repeat(11), "-_0B".repeat(8));
+        for path in [format!("/{id}"), format!("/x/{id}/ws")] {
+            assert_eq!(shown(&path), "..");
+        }
+        for path in [
+            "/",
+            "/session",
+            "/session/",
+            "/sessions/x",
+            "/v5.0/app/stream",
+            "/pump.example.org",
+        ] {
             assert_eq!(shown(path), path);
         }
     }

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::SinkExt as _;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
-use support::{APP, DEVICE, PASSWORD, Server, closed};
+use support::{APP, DEVICE, PASSWORD, Server, closed, next_message};
 use tokio_tungstenite::tungstenite::Message;
 
 const WRONG_KEY: &str = "drg_012345_01234567890123456789012345678920BetF";
@@ -56,6 +56,7 @@ async fn check(format: &str) {
     secrets.extend(operate(&server, &http, (&user, &key)).await);
     publish(&server, &http).await;
     stream(&server, (&user, &key)).await;
+    secrets.extend(octave(&server, &http, (&user, &key)).await);
 
     let numbers = http.get(metrics).send().await.unwrap().text().await.unwrap();
     assert!(server.terminate().success());
@@ -211,4 +212,73 @@ async fn stream(server: &Server, (user, key): (&str, &str)) {
         let (code, reason) = closed(&mut socket).await;
         assert!(code == 1002 && !reason.contains(TOKEN), "{code} {reason}");
     }
+}
+
+/// Sessions and restricted tokens of Octave, used in right and wrong ways: they are secrets that stand in paths and headers.
+async fn octave(server: &Server, http: &Client, (user, key): (&str, &str)) -> Vec<String> {
+    let master = [("X-Auth-User", user), ("X-Auth-Token", key), ("X-Auth-Company", APP)];
+    let post = async |path: &str, headers: &[(&str, &str)], body: String| {
+        let request = http.post(format!("{}{path}", server.url)).body(body);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (
+            status,
+            serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap(),
+        )
+    };
+    let paths = json!({ "paths": { format!("/{APP}"): { "eventRead": true } } }).to_string();
+    let (status, made) = post(&format!("/v5.0/{APP}/token"), &master, paths).await;
+    assert_eq!(status, 201, "{made}");
+    let token = made["body"]["tokenString"].as_str().unwrap().to_owned();
+    let mut secrets = vec![token.clone()];
+    for (name, value) in [
+        ("X-Auth-Token", WRONG_KEY),
+        ("X-Auth-Token", TOKEN),
+        ("X-Auth-Token", MISPLACED),
+    ] {
+        assert_eq!(
+            post("/session", &[(name, value), master[2]], String::new()).await.0,
+            403
+        );
+    }
+    for headers in [&master[..], &[("X-Auth-Token", &token), master[2]]] {
+        let (status, made) = post("/session", headers, String::new()).await;
+        assert_eq!(status, 201, "{made}");
+        let session = made["body"]["id"].as_str().unwrap().to_owned();
+        let mut socket = server.connect(&format!("session/{session}/ws"), None).await.unwrap();
+        for said in [
+            json!({ "object": "event", "type": "subscribe", "path": format!("/{APP}/devices/{DEVICE}/c"), "msgId": 1 })
+                .to_string(),
+            json!({ "object": "event", "type": "subscribe", "path": format!("/{APP}/{session}"), "msgId": token })
+                .to_string(),
+            format!("{{{session}"),
+        ] {
+            socket.send(Message::text(said)).await.unwrap();
+            let Message::Text(_) = next_message(&mut socket).await else {
+                panic!("it is answered");
+            };
+        }
+        // Other ways to write, and to misuse, what admits.
+        for path in [
+            format!("session/{session}"),
+            format!("session/{session}/ws/"),
+            format!("/session//{session}/ws"),
+            format!("session/{session}x/ws?a={session}"),
+            format!("{session}?token={session}"),
+        ] {
+            let _ = server.connect(&path, None).await;
+            let _ = post(&format!("/{path}"), &[], String::new()).await;
+        }
+        secrets.push(session);
+        drop(socket);
+    }
+    // It goes with its sessions.
+    let id = made["body"]["id"].as_str().unwrap();
+    let gone = http.delete(format!("{}/v5.0/{APP}/token/{id}", server.url));
+    let gone = gone.header("X-Auth-User", user).header("X-Auth-Token", key);
+    assert_eq!(gone.send().await.unwrap().status(), 200);
+    secrets
 }
