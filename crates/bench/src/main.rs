@@ -7,6 +7,7 @@
 //! | `publish.rs` | HTTP publish beside a bare hyper server that only reads the body |
 //! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
 //! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
+//! | `octave.rs` | subscriptions in band: what they cost to have, and what an event costs that one of them wants |
 //! | `identity/` | handshakes, by what is shown, beside a bare hyper upgrade |
 //! | `kafka.rs` | events in Kafka, beside a bare consumer and beside the file |
 //! | `idle.rs` | many sockets on which nothing happens |
@@ -30,6 +31,7 @@ mod filter;
 mod identity;
 mod idle;
 mod kafka;
+mod octave;
 mod peers;
 mod process;
 mod publish;
@@ -42,7 +44,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | identity | idle | kafka] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | octave | identity | idle | kafka] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,7 @@ enum Work {
     Tls,
     Delivery,
     Groups,
+    Octave,
     Identity,
     Idle,
     Kafka,
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
             "tls" => works.push(Work::Tls),
             "delivery" => works.push(Work::Delivery),
             "groups" => works.push(Work::Groups),
+            "octave" => works.push(Work::Octave),
             "identity" => works.push(Work::Identity),
             "idle" => works.push(Work::Idle),
             "kafka" => works.push(Work::Kafka),
@@ -110,6 +114,7 @@ fn main() -> Result<()> {
             Work::Tls,
             Work::Delivery,
             Work::Groups,
+            Work::Octave,
             Work::Identity,
             Work::Idle,
             Work::Kafka,
@@ -130,6 +135,7 @@ fn main() -> Result<()> {
             Work::Tls => println!("{}\n", tls::run(rounds, &binary)?),
             Work::Delivery => println!("{}\n", delivery::run(rounds, &binary)?),
             Work::Groups => println!("{}\n", delivery::groups(rounds, &binary)?),
+            Work::Octave => println!("{}\n", octave::run(rounds, &binary)?),
             Work::Identity => println!("{}\n", identity::run(rounds, &binary)?),
             Work::Kafka => println!("{}\n", kafka::run(rounds, &binary)?),
             Work::Idle => {

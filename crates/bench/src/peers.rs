@@ -141,7 +141,7 @@ fn start_nats() -> Result<Peer> {
         .arg(&file);
     let server = Server::start(&mut command, "Server is ready")?;
     let target = Target {
-        hello: Some(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB all 1\r\nPING\r\n".to_vec()),
+        hello: vec![b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB all 1\r\nPING\r\n".to_vec()],
         ready: Some(b"PONG\r\n".to_vec()),
         ..Target::new(sockets, "/")
     };

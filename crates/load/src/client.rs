@@ -16,6 +16,8 @@ pub(crate) struct Client {
     pub(crate) stream: Stream,
     /// Received, and not yet a whole frame.
     rest: Vec<u8>,
+    /// What the socket did not take of the hello: it goes on with what comes.
+    unsent: Vec<u8>,
     state: State,
 }
 
@@ -46,6 +48,7 @@ impl Client {
         let mut client = Self {
             stream,
             rest: Vec::new(),
+            unsent: Vec::new(),
             state: State::Upgrading,
         };
         client.write(&target.upgrade())?;
@@ -60,6 +63,7 @@ impl Client {
         mut data: impl FnMut(&Frame<'_>) -> Result<()>,
     ) -> Result<Received> {
         let mut received = Received::default();
+        self.say()?;
         loop {
             let held = self.rest.len();
             let Some(room) = buffer.get_mut(held..).filter(|room| !room.is_empty()) else {
@@ -99,9 +103,9 @@ impl Client {
         if self.state == State::Upgrading {
             let Some(head) = upgraded(bytes)? else { return Ok(0) };
             at = head;
-            if let Some(hello) = &target.hello {
-                self.write(&frame::masked(frame::BINARY, hello))?;
-            }
+            let hello = target.hello.iter().map(|message| frame::masked(frame::BINARY, message));
+            self.unsent = hello.flatten().collect();
+            self.say()?;
             self.state = if target.ready.is_some() {
                 State::Waiting
             } else {
@@ -119,6 +123,8 @@ impl Client {
                     }
                     data(&frame)?;
                 }
+                // While the hello is on its way, the server hears from the client anyway.
+                Kind::Ping if !self.unsent.is_empty() => {}
                 Kind::Ping => self.write(&frame::masked(frame::PONG, frame.payload))?,
                 Kind::Pong => {}
                 Kind::Close => bail!("the server closed a socket: {}", closing(frame.payload)),
@@ -126,6 +132,22 @@ impl Client {
             at += frame.length;
         }
         Ok(at)
+    }
+
+    /// Writes what the socket takes of the hello.
+    fn say(&mut self) -> Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        match self.stream.write(&self.unsent) {
+            Ok(sent) => drop(self.unsent.drain(..sent)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("a client's connection broke off"),
+        }
+        if self.unsent.is_empty() {
+            self.unsent = Vec::new();
+        }
+        Ok(())
     }
 
     /// Writes a few bytes: a socket that never sends much takes them at once.
@@ -208,7 +230,7 @@ mod tests {
     #[test]
     fn a_client_that_waits_is_ready_at_the_signal() {
         let mut target = Target {
-            hello: Some(b"SUB".to_vec()),
+            hello: vec![b"SUB".to_vec()],
             ready: Some(b"PONG".to_vec()),
             ..target()
         };

@@ -21,8 +21,8 @@ pub struct Target {
     pub login: Option<(String, String)>,
     /// More lines of the head of the upgrade, each with its end.
     pub headers: String,
-    /// Bytes of the first message that each client sends.
-    pub hello: Option<Vec<u8>>,
+    /// The first messages that each client sends.
+    pub hello: Vec<Vec<u8>>,
     /// A client is ready when this was among what it received; without it, after the upgrade.
     pub ready: Option<Vec<u8>>,
 }
@@ -58,7 +58,7 @@ impl Target {
             path: path.into(),
             login: None,
             headers: String::new(),
-            hello: None,
+            hello: Vec::new(),
             ready: None,
         }
     }

@@ -42,12 +42,12 @@ pub fn groups(rounds: usize, binary: &Path) -> Result<Table> {
     Ok(table)
 }
 
-fn table(name: &str) -> Table {
+pub fn table(name: &str) -> Table {
     Table::new([name, "CPU us", "beside CPU us", "ratio or CPU us", "bar", "", "remarks"])
 }
 
 /// Events in a closed loop, each to so many clients.
-fn measure(sockeye: &Sockeye, load: &mut Load, in_flight: usize, reaches: Option<usize>) -> Result<Outcome> {
+pub fn measure(sockeye: &Sockeye, load: &mut Load, in_flight: usize, reaches: Option<usize>) -> Result<Outcome> {
     load.publish(Publishing::http(sockeye.address, in_flight, sockeye.numbered(PAYLOAD)))?;
     let server = Some(sockeye.server.process()?);
     let plan = Plan {
@@ -61,6 +61,6 @@ fn measure(sockeye: &Sockeye, load: &mut Load, in_flight: usize, reaches: Option
 }
 
 /// CPU time of the server for each delivered event, in microseconds.
-fn per_delivery(outcome: &Outcome) -> Result<f64> {
+pub fn per_delivery(outcome: &Outcome) -> Result<f64> {
     outcome.cpu_per_delivery().context("nothing was delivered")
 }
