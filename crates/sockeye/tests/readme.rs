@@ -9,10 +9,15 @@
 
 mod support;
 
-use std::{net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
 
 use regex::Regex;
-use sockeye_parts::{clients, keycloak};
+use sockeye_parts::{clients, keycloak, websocat};
 use support::{
     engines::{kafka, postgres},
     sockeye,
@@ -42,6 +47,12 @@ async fn the_page_on_identity_works_as_it_stands() {
         .and_then(|url| url.strip_suffix("/realms/sockeye"))
         .unwrap();
     works_as_it_stands("docs/identity.md", &[("127.0.0.1:8081", address)]);
+}
+
+/// With the `websocat` that people have.
+#[test]
+fn the_page_on_octave_works_as_it_stands() {
+    works_as_it_stands("docs/octave.md", &[]);
 }
 
 /// With a real Kafka, its own tools under the names that they have in its distribution, and a real PostgreSQL.
@@ -90,6 +101,12 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
     let tools = tempfile::tempdir().unwrap();
     if elsewhere.iter().any(|(there, _)| *there == KAFKA) {
         put_kafkas_tools(tools.path());
+    }
+    if session.typed.iter().any(|line| line.starts_with("websocat ")) {
+        let Some(websocat) = websocat::path().unwrap() else {
+            return;
+        };
+        symlink(websocat, tools.path().join("websocat")).unwrap();
     }
     // Commands in the background are told to end at the end; those that end by themselves are waited for.
     let script = format!(
@@ -241,6 +258,8 @@ fn form(line: &str) -> String {
         (r"\bAQ[A-Za-z0-9_-]{20,}$", "CURSOR"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"\d\d:\d\d:\d\d\.\d+", "CLOCK"),
+        (r"\b[es][0-9a-f]{24}\b", "ID"),
+        (r"\b1\d{12}\b", "MILLISECONDS"),
         (r"password \(shown once\): \w+", "PASSWORD"),
         (r"\d+(\.\d+)? ?(us|ms|s|KiB|MiB|bytes|pages)\b", "AMOUNT"),
         (r"\s+", " "),

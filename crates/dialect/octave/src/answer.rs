@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use sockeye_access::{AuthenticateError, AuthorizeError, SessionError};
+use sockeye_delivery::EnterError;
 use sockeye_limits as limits;
 use sockeye_log::{AppendError, ReadError, TopicError};
 use sockeye_registry::{Unavailable, WriteError};
@@ -158,6 +159,19 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         tracing::warn!(%error, "a request of an Octave client cannot be answered");
         Self::new(503, "the event log is not available, try again later")
+    }
+}
+
+impl From<EnterError> for Problem {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Refused(error) => Self::new(409, error.to_string()),
+            EnterError::NoApplication => Self::new(403, DENIED),
+            EnterError::Unavailable(unavailable) => {
+                tracing::warn!(%unavailable, "a group could not be joined");
+                Self::new(503, "the position of the group is not available, try again later")
+            }
+        }
     }
 }
 

@@ -117,15 +117,16 @@ impl Octave {
             }
         }
         audit!("socket.opened", caller = %Shown(&caller), application = application.metadata.name);
+        let deflate = extensions.is_some();
         let session = OctaveSession::new(
             Arc::clone(&self),
             caller,
             application,
             session.company,
+            deflate,
             right,
             connected,
         );
-        let deflate = extensions.is_some();
         let response = handshake::switching_protocols(&accept, extensions).map(|()| Body::empty());
         self.serve(&mut request, session, deflate);
         Ok(response)

@@ -18,9 +18,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::frames::{Frames, Ids, Seen};
 use crate::id::StreamId;
+use crate::rest::{self, Places};
 use crate::sessions::Sessions;
 use crate::socket::Socket;
-use crate::{Metrics, http_session, rest};
+use crate::{Metrics, http_session};
 
 /// The dialect: what its requests share.
 pub struct Octave {
@@ -49,6 +50,8 @@ struct Shared {
     /// By uid and company.
     frames: HashMap<(String, String), Weak<Frames>>,
     sockets: Vec<Weak<Socket>>,
+    /// Where events are in the logs that were read last, by uid.
+    places: HashMap<String, Arc<Places>>,
     /// When more are there, those that have gone are forgotten.
     crowded: usize,
 }
@@ -185,6 +188,20 @@ impl Octave {
             frames
         });
         (ids, frames)
+    }
+
+    /// Where the events of an application's streams are in its log.
+    pub(crate) fn places(&self, application: &Application) -> Arc<Places> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = application.metadata.uid.to_string();
+        if let Some(places) = shared.places.get(&uid) {
+            return Arc::clone(places);
+        }
+        if shared.places.len() >= limits::OCTAVE_NOTED_LOGS {
+            // Whichever: it is found again.
+            shared.places.clear();
+        }
+        Arc::clone(shared.places.entry(uid).or_default())
     }
 
     /// A socket is open.

@@ -1,5 +1,8 @@
 //! Many paths at once, in the wildcards of MQTT (section 9, decision 5): `+` is a segment, `#` at the end is all that follows.
 
+use std::sync::{Arc, LazyLock};
+
+use bytestring::ByteString;
 use sockeye_delivery::Selection;
 use sockeye_event::event::TYPE_EVENT;
 use sockeye_filter::{Filter, Shape};
@@ -24,9 +27,13 @@ impl Wish {
         if name.device.is_none() {
             conditions.push("ce.device=has:false".to_owned());
         }
+        // One text for both: there are very many of them.
+        let device = name.device.as_deref();
+        let text = ByteString::from([device.unwrap_or_default(), &name.channel].concat());
+        let (start, channel) = text.split_at(device.map_or(0, str::len));
         let selection = Selection {
-            channel: Some(name.channel.clone()),
-            device: name.device.clone(),
+            channel: Some(channel),
+            device: device.map(|_| start),
             ..selection(conditions, filter)?
         };
         Ok(Self {
@@ -117,6 +124,9 @@ impl Wish {
     }
 }
 
+/// The type of device events, once for all.
+static EVENT: LazyLock<Arc<str>> = LazyLock::new(|| TYPE_EVENT.into());
+
 /// Events that pass all of this.
 fn selection(mut conditions: Vec<String>, filter: Option<&str>) -> Result<Selection, Problem> {
     if let Some(filter) = filter {
@@ -131,7 +141,7 @@ fn selection(mut conditions: Vec<String>, filter: Option<&str>) -> Result<Select
         Some(all.map_err(|error| Problem::bad(format!("`pathPattern` or `where` is too much: {error}")))?)
     };
     Ok(Selection {
-        ty: Some(TYPE_EVENT.into()),
+        ty: Some(Arc::clone(&EVENT)),
         filter: filter.filter(|filter| !filter.is_empty()).map(Into::into),
         ..Selection::default()
     })

@@ -45,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) since: Option<i64>,
     /// The id of an event.
     pub(crate) after: Option<String>,
+    /// The group that shares the events.
+    pub(crate) group: Option<String>,
 }
 
 /// Why something is not done: a status, and a sentence that helps.
@@ -158,11 +160,6 @@ impl Members<'_, '_> {
     }
 
     fn options(&self) -> Result<Options, Problem> {
-        if self.0.contains_key("group") {
-            return Err(Problem::bad(
-                "`group` is not served here: a group is read with `group_id` of the stream endpoint",
-            ));
-        }
         if self.is_there("filter") {
             return Err(Problem::bad("`filter` is not served: use `where`"));
         }
@@ -177,11 +174,35 @@ impl Members<'_, '_> {
                 }
             },
             after: self.text("after")?,
+            group: self.group()?,
         };
         if options.since.is_some() && options.after.is_some() {
             return Err(Problem::bad("`since` and `after` exclude each other"));
         }
+        if options.group.is_some() && (options.since.is_some() || options.after.is_some()) {
+            return Err(Problem::bad(
+                "`since` and `after` are not for groups: a group goes on where it is, a new one at the end",
+            ));
+        }
         Ok(options)
+    }
+
+    fn group(&self) -> Result<Option<String>, Problem> {
+        let Some(group) = self.text("group")? else {
+            return Ok(None);
+        };
+        let most = limits::GROUP_ID;
+        if group.is_empty() {
+            Err(Problem::bad(
+                "`group` is empty: leave it out to get every event, or give the group a name",
+            ))
+        } else if group.len() > most {
+            Err(Problem::bad(format!("`group` is longer than {most} bytes")))
+        } else if group.chars().any(char::is_control) {
+            Err(Problem::bad("`group` has control characters"))
+        } else {
+            Ok(Some(group))
+        }
     }
 
     /// What is null is not there.
@@ -266,11 +287,21 @@ mod tests {
             "5",
             Wanted::Heartbeat { answer: true },
         );
+        let grouped = Options {
+            group: Some("workers".to_owned()),
+            ..Options::default()
+        };
+        check(
+            r#"{"object":"event","type":"subscribe","path":"/acme/x","group":"workers","since":null}"#,
+            "null",
+            Wanted::Subscribe(by_path("/acme/x"), grouped),
+        );
         let options = Options {
             filter: Some("a=gt:5".to_owned()),
             fields: Some("a,b".to_owned()),
             since: Some(5),
             after: None,
+            group: None,
         };
         check(
             r#"{"object":"event","type":"subscribe","pathPattern":"/a/#","where":"a=gt:5","fields":"a,b","since":5}"#,
@@ -322,10 +353,20 @@ mod tests {
             "null",
             "stands alone",
         );
+        for (group, problem) in [
+            ("\"\"", "`group` is empty"),
+            ("5", "`group` must be a string"),
+            ("\"a\\n\"", "`group` has control characters"),
+            ("\"g\",\"since\":1", "not for groups"),
+            ("\"g\",\"after\":\"e\"", "not for groups"),
+        ] {
+            check_wrong(&format!(r#"{event},"path":"/a","group":{group}"#), "null", problem);
+        }
+        let long = "g".repeat(limits::GROUP_ID + 1);
         check_wrong(
-            &format!(r#"{event},"path":"/a","group":"g""#),
+            &format!(r#"{event},"path":"/a","group":"{long}""#),
             "null",
-            "`group` is not served",
+            "`group` is longer",
         );
         check_wrong(
             &format!(r#"{event},"path":"/a","filter":"x > 1""#),

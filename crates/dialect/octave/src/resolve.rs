@@ -1,7 +1,9 @@
 //! Which stream a client means, whether it is there and may be read, and from where.
 
+use std::sync::Arc;
+
 use sockeye_access::Permission;
-use sockeye_delivery::{Selection, Subscription};
+use sockeye_delivery::{Balance, Encoder, Joining, Receipts, Seat, Selection, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError, ReadLimit, Span, Topic};
 use sockeye_registry::{Application, Page};
@@ -236,6 +238,38 @@ impl Octave {
             })
         };
         let silent = |_| Err(Problem::new(503, "the event log does not answer, try again later"));
+        timeout(limits::ENGINE_PROBE, work).await.unwrap_or_else(silent)
+    }
+
+    /// A place in a group, which is where its clients of any protocol are that want the same.
+    pub(crate) async fn seat(
+        &self,
+        socket: &Socket,
+        group: &str,
+        selection: Selection,
+        encoder: Arc<dyn Encoder>,
+    ) -> Result<Seat, Problem> {
+        let topic = Topic::events_of(socket.application.metadata.name.as_str());
+        let work = async {
+            // It is there then.
+            self.span(&topic).await?;
+            let joining = Joining {
+                topic: topic.clone(),
+                group: group.into(),
+                selection,
+                balance: Balance::Any,
+                receipts: Receipts::Pong,
+                deflate: socket.deflate,
+                name: socket.caller.user().map(str::to_owned),
+            };
+            Ok(self.delivery.join(joining, encoder).await?)
+        };
+        let silent = |_| {
+            Err(Problem::new(
+                503,
+                "the position of the group is not available, try again later",
+            ))
+        };
         timeout(limits::ENGINE_PROBE, work).await.unwrap_or_else(silent)
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Socket {
     pub(crate) application: Application,
     /// As the client calls the application.
     pub(crate) company: String,
+    /// Whether permessage-deflate was agreed on.
+    pub(crate) deflate: bool,
     pub(crate) ids: Arc<Ids>,
     pub(crate) frames: Arc<Frames>,
     right: Right,
@@ -43,7 +45,8 @@ pub(crate) struct Socket {
 #[derive(Default)]
 struct State {
     remote: Option<Remote>,
-    streams: HashMap<StreamId, Subscribed>,
+    /// In the order of their ids: many, and small so.
+    streams: Vec<(StreamId, Subscribed)>,
     patterns: HashMap<Box<str>, Subscribed>,
 }
 
@@ -78,6 +81,7 @@ impl OctaveSession {
         caller: Caller,
         application: Application,
         company: String,
+        deflate: bool,
         right: Right,
         connected: Connected,
     ) -> Self {
@@ -88,6 +92,7 @@ impl OctaveSession {
                 caller,
                 application,
                 company,
+                deflate,
                 ids,
                 frames,
                 right,
@@ -209,8 +214,6 @@ impl Socket {
             }
             None => {}
         }
-        let what = self.octave.subscription(self, wish.selection, options).await?;
-        let is_live = options.since.is_none() && options.after.is_none();
         let encoder: Arc<dyn Encoder> = match &options.fields {
             None => Arc::clone(&self.frames) as _,
             Some(fields) => {
@@ -219,7 +222,29 @@ impl Socket {
                 Arc::new(Frames::new(&self.company, Arc::clone(&self.ids), Some(fields)))
             }
         };
-        let remote = self.remote();
+        let begun = match &options.group {
+            None => self.begin(message, wish, encoder, options).await?,
+            Some(group) => self.join(message, group, wish, encoder).await?,
+        };
+        // Nobody is told any more by a connection that ends.
+        if let Some(id) = begun {
+            self.state().insert(key, id, asked);
+            self.octave.metrics.subscribed();
+        }
+        Ok(())
+    }
+
+    /// A subscription that gets every event.
+    async fn begin(
+        &self,
+        message: &str,
+        wish: crate::pattern::Wish,
+        encoder: Arc<dyn Encoder>,
+        options: &Options,
+    ) -> Result<Option<SubscriptionId>, Problem> {
+        let Some(remote) = self.remote() else { return Ok(None) };
+        let what = self.octave.subscription(self, wish.selection, options).await?;
+        let is_live = options.since.is_none() && options.after.is_none();
         loop {
             let new = NewSubscription {
                 what: what.clone(),
@@ -227,34 +252,54 @@ impl Socket {
                 encoder: Arc::clone(&encoder),
                 acknowledge: Some(answer::done(message)),
             };
-            match remote
-                .as_ref()
-                .map_or(Err(RemoteError::Gone), |remote| remote.subscribe(new))
-            {
-                Ok(id) => {
-                    self.state().insert(key, id, asked);
-                    self.octave.metrics.subscribed();
-                    return Ok(());
-                }
-                // The connection ends; nobody is told any more.
-                Err(RemoteError::Gone) => return Ok(()),
+            match remote.subscribe(new) {
+                Ok(id) => return Ok(Some(id)),
+                Err(RemoteError::Gone) => return Ok(None),
                 Err(RemoteError::Full) => tokio::time::sleep(AGAIN).await,
-                Err(error @ RemoteError::TooMany) => return Err(Problem::new(429, error.to_string())),
+                Err(error) => return Err(Problem::new(429, error.to_string())),
             }
+        }
+    }
+
+    /// A part of the events: those that a group gives this socket, whose Pongs are its receipts.
+    async fn join(
+        &self,
+        message: &str,
+        group: &str,
+        wish: crate::pattern::Wish,
+        encoder: Arc<dyn Encoder>,
+    ) -> Result<Option<SubscriptionId>, Problem> {
+        let Some(remote) = self.remote() else { return Ok(None) };
+        let mut seat = self.octave.seat(self, group, wish.selection, encoder).await?;
+        loop {
+            match remote.join(seat, Some(&answer::done(message))) {
+                Ok(id) => return Ok(Some(id)),
+                Err((RemoteError::Gone, _)) => return Ok(None),
+                Err((RemoteError::Full, back)) => seat = back,
+                Err((error, _)) => return Err(Problem::new(429, error.to_string())),
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
     async fn unsubscribe(&self, message: &str, key: &Key) {
         let ended = self.state().leave(key);
         match ended {
-            Some(id) => self.end(id, Some(&answer::done(message))).await,
+            Some(id) => {
+                self.end(id, Some(&answer::done(message))).await;
+            }
             None => self.send(answer::done(message)).await,
         }
     }
 
     /// A stream was removed: its subscription ends without a word (compat/octave.md 5.3).
     pub(crate) async fn removed(&self, stream: StreamId) {
-        let ended = self.state().streams.remove(&stream);
+        let key = Key::Stream {
+            id: stream,
+            by_id: true,
+            by_path: true,
+        };
+        let ended = self.state().remove(&key);
         if let Some(subscribed) = ended {
             self.end(subscribed.id, None).await;
         }
@@ -284,9 +329,17 @@ impl Socket {
 }
 
 impl State {
+    /// Where a stream is, or would be.
+    fn place(&self, stream: StreamId) -> Result<usize, usize> {
+        self.streams.binary_search_by_key(&stream, |(id, _)| *id)
+    }
+
     fn get_mut(&mut self, key: &Key) -> Option<&mut Subscribed> {
         match key {
-            Key::Stream { id, .. } => self.streams.get_mut(id),
+            Key::Stream { id, .. } => {
+                let at = self.place(*id).ok()?;
+                Some(&mut self.streams[at].1)
+            }
             Key::Pattern(pattern) => self.patterns.get_mut(pattern),
         }
     }
@@ -300,14 +353,20 @@ impl State {
         };
         subscribed.name(&key);
         match key {
-            Key::Stream { id, .. } => self.streams.insert(id, subscribed),
-            Key::Pattern(pattern) => self.patterns.insert(pattern, subscribed),
-        };
+            Key::Stream { id: stream, .. } => match self.place(stream) {
+                Ok(at) => self.streams[at].1 = subscribed,
+                Err(at) => self.streams.insert(at, (stream, subscribed)),
+            },
+            Key::Pattern(pattern) => drop(self.patterns.insert(pattern, subscribed)),
+        }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Subscribed> {
         match key {
-            Key::Stream { id, .. } => self.streams.remove(id),
+            Key::Stream { id, .. } => {
+                let at = self.place(*id).ok()?;
+                Some(self.streams.remove(at).1)
+            }
             Key::Pattern(pattern) => self.patterns.remove(pattern),
         }
     }
@@ -340,6 +399,13 @@ fn sum_of(options: &Options) -> u32 {
         return 0;
     }
     let mut hasher = DefaultHasher::new();
-    (&options.filter, &options.fields, options.since, &options.after).hash(&mut hasher);
+    let Options {
+        filter,
+        fields,
+        since,
+        after,
+        group,
+    } = options;
+    (filter, fields, since, after, group).hash(&mut hasher);
     hasher.finish() as u32 | 1
 }

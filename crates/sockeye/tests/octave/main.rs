@@ -8,6 +8,7 @@ mod support;
 mod clients;
 mod dialects;
 mod extras;
+mod groups;
 mod import;
 mod list;
 mod world;

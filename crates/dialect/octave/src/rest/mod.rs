@@ -6,12 +6,14 @@
 //! | `body.rs` | bodies as clients send them: any type, perhaps packed |
 //! | `streams.rs` | `/stream` |
 //! | `post.rs`, `read.rs` | `/event`: posted, and read newest first |
+//! | `places.rs` | where the events of a stream are in the log |
 //! | `tokens.rs` | `/token` |
 //! | `import.rs` | `/import`: what clients of the original carry in their code |
 
 mod body;
 mod call;
 mod import;
+mod places;
 mod post;
 mod read;
 mod streams;
@@ -26,6 +28,7 @@ use http::Method;
 use crate::Octave;
 use crate::request::Problem;
 use call::Call;
+pub(crate) use places::Places;
 
 /// Any request below `/v5.0`.
 pub(crate) async fn serve(State(octave): State<Arc<Octave>>, request: Request) -> Response {
