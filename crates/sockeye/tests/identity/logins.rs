@@ -126,9 +126,13 @@ async fn wrong_credentials_are_told_with_the_body_of_the_original() {
         .await
         .unwrap();
     let foreign = format!("Bearer {}", other.login("alice").await.unwrap().access);
-    let changed = format!("Bearer {}x{}", &good[..good.len() - 5], &good[good.len() - 4..]);
+    // Regression: a character that happened to be there already made no other token, and no other key.
+    let instead_of = |old: &str| if old == "x" { "y" } else { "x" };
+    let (start, last) = good.split_at(good.len() - 5);
+    let changed = format!("Bearer {start}{}{}", instead_of(&last[..1]), &last[1..]);
     let (name, key) = world.eve.split_once(':').unwrap();
-    let checksum = format!("Bearer {name}:{}0", &key[..key.len() - 1]);
+    let (start, last) = key.split_at(key.len() - 1);
+    let checksum = format!("Bearer {name}:{start}{}", instead_of(last));
     for (what, path, authorization, status) in [
         ("another issuer", APP.to_owned(), Some(&*foreign), 401),
         ("changed", APP.to_owned(), Some(&*changed), 401),
