@@ -51,6 +51,8 @@ fn fan_out(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()> {
         let target = Target::new(sockeye.address, format!("/{APPLICATION}/temperature?device={DEVICE}"));
         load.open(target, SOCKETS, |_| {})?;
         drogue.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
+        // Its sockets go: what they are sent would count.
+        drop(load);
         let mut load = Load::new()?;
         open(sockeye, &mut load, SOCKETS, |_| vec!["temperature".to_owned()])?;
         octave.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
