@@ -18,7 +18,6 @@ use tokio::time::timeout;
 /// Takes changes of devices from the registry's outbox to the log.
 pub struct RegistryEvents {
     to: Destination,
-    registry: Arc<dyn Registry>,
     /// Rounds that were begun.
     begun: AtomicU64,
     /// Held by who goes round.
@@ -59,13 +58,12 @@ impl RegistryEvents {
     ) -> Self {
         let to = Destination {
             log,
-            registry: Arc::clone(&registry),
+            registry,
             retention,
             instance: instance.into(),
         };
         Self {
             to,
-            registry,
             begun: AtomicU64::new(0),
             round: Mutex::new(()),
             is_late: AtomicBool::new(false),
@@ -104,7 +102,7 @@ impl RegistryEvents {
             patience: limits::OUTBOX_PATIENCE,
             failed: Arc::clone(&failed),
         };
-        match self.registry.tell(Box::new(round)).await {
+        match self.to.registry.tell(Box::new(round)).await {
             Err(error) => tracing::debug!(%error, "what waits to be told of devices cannot be read"),
             Ok(()) if failed.load(Ordering::Acquire) => {
                 if !self.is_late.swap(true, Ordering::AcqRel) {

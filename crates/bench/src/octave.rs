@@ -1,11 +1,7 @@
 //! Subscriptions in band: a socket of the Octave dialect beside one of Drogue's, and one with very many subscriptions beside one that
 //! has the one which an event is for.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    path::Path,
-};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use sockeye_limits as limits;
@@ -13,7 +9,7 @@ use sockeye_load::{Load, Target};
 
 use crate::{
     delivery::{measure, per_delivery, table},
-    report::{Bar, Table, median, ratios, spread},
+    report::{Bar, Table, median, spread},
     sockeye::{APPLICATION, DEVICE, Sockeye},
 };
 
@@ -58,7 +54,7 @@ fn fan_out(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()> {
         octave.push(per_delivery(&measure(sockeye, &mut load, IN_FLIGHT, None)?)?);
     }
     let work = format!("an event to {SOCKETS} sockets on one stream, beside the Drogue dialect");
-    row(table, work, &octave, &drogue, 1.05, "per delivered event");
+    table.compare(work, &octave, &drogue, 1.05, "per delivered event");
     Ok(())
 }
 
@@ -97,9 +93,9 @@ fn subscriptions(rounds: usize, binary: &Path, table: &mut Table) -> Result<()> 
         all.push(per_event(&sockeye, &mut load)?);
     }
     let work = format!("an event to a socket with {SUBSCRIPTIONS} subscriptions, beside one with that alone");
-    row(table, work, &many, &one, 1.25, "HTTP publish included");
+    table.compare(work, &many, &one, 1.25, "HTTP publish included");
     let work = format!("the same among {STREAMS} subscriptions of others");
-    row(table, work, &all, &one, 1.25, "HTTP publish included");
+    table.compare(work, &all, &one, 1.25, "HTTP publish included");
     let of = |what: fn(&Made) -> f64| made.iter().map(what).collect::<Vec<_>>();
     let bytes = of(|made| made.bytes);
     let [bar, verdict] = Bar::AtMost(300.0).cells(median(&bytes));
@@ -152,29 +148,9 @@ fn open(sockeye: &Sockeye, load: &mut Load, sockets: usize, channels: impl Fn(us
 
 /// A session of the administrator.
 fn session(sockeye: &Sockeye) -> Result<String> {
-    let mut stream = TcpStream::connect(sockeye.address)?;
     let (user, key) = &sockeye.admin;
-    write!(
-        stream,
-        "POST /session HTTP/1.1\r\nHost: bench\r\nX-Auth-User: {user}\r\nX-Auth-Token: {key}\r\nX-Auth-Company: {APPLICATION}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-    let body: serde_json::Value = serde_json::from_str(body).context("no session")?;
+    let body = sockeye.ask(&format!(
+        "POST /session HTTP/1.1\r\nX-Auth-User: {user}\r\nX-Auth-Token: {key}\r\nX-Auth-Company: {APPLICATION}\r\nContent-Length: 0"
+    ))?;
     Ok(body["body"]["id"].as_str().context("no session")?.to_owned())
-}
-
-fn row(table: &mut Table, work: String, ours: &[f64], beside: &[f64], most: f64, remark: &str) {
-    let ratios = ratios(ours, beside);
-    let [bar, verdict] = Bar::AtMost(most).cells(median(&ratios));
-    table.row([
-        work,
-        format!("{:.2}", median(ours)),
-        format!("{:.2}", median(beside)),
-        spread(&ratios),
-        bar,
-        verdict,
-        remark.to_owned(),
-    ]);
 }

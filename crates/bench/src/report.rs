@@ -31,6 +31,21 @@ impl Table {
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.inner.add_row(cells);
     }
+
+    /// What was measured in each round, beside what it is compared with: at most so many times that.
+    pub fn compare(&mut self, work: String, ours: &[f64], beside: &[f64], most: f64, remark: &str) {
+        let ratios = ratios(ours, beside);
+        let [bar, verdict] = Bar::AtMost(most).cells(median(&ratios));
+        self.row([
+            work,
+            format!("{:.2}", median(ours)),
+            format!("{:.2}", median(beside)),
+            spread(&ratios),
+            bar,
+            verdict,
+            remark.to_owned(),
+        ]);
+    }
 }
 
 impl fmt::Display for Table {

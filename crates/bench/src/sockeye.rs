@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufWriter, Write as _},
-    net::SocketAddr,
+    io::{BufWriter, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -114,6 +114,16 @@ impl Sockeye {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`sockeye {}` failed: {said}", words.join(" "));
         Ok(())
+    }
+
+    /// What the server answers to a request, as JSON. `head`: its first line and headers, without their end.
+    pub fn ask(&self, head: &str) -> Result<serde_json::Value> {
+        let mut stream = TcpStream::connect(self.address)?;
+        write!(stream, "{head}\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        serde_json::from_str(body).with_context(|| head.to_owned())
     }
 
     /// A request to the device endpoint.

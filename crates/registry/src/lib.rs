@@ -25,7 +25,7 @@ pub mod conformance;
 
 pub use device::{Credential, DeviceSpec, Password, SpecError};
 pub use key::{AccessKey, PathGrant, Scope, User, UserIdentity};
-pub use outbox::{DeviceChange, Outbox, Teller};
+pub use outbox::{DeviceChange, Outbox, Teller, tell_numbered};
 pub use registry::{Change, KeyError, Page, Preconditions, ReadError, Registry, Unavailable, WriteError};
 pub use resource::{Application, Device, Metadata, Role};
 pub use session::{Session, Stream, Streams};

@@ -49,6 +49,17 @@ pub trait Teller: Send {
 
 // ----------------------------------------------------------------------------------------------
 
+/// Gives changes to `teller`: the numbers of those that are told.
+pub async fn tell_numbered(teller: &mut dyn Teller, waiting: Vec<(i64, DeviceChange)>) -> Vec<i64> {
+    let (numbers, changes): (Vec<i64>, Vec<DeviceChange>) = waiting.into_iter().unzip();
+    let told = teller.told(&changes).await.into_iter();
+    numbers
+        .into_iter()
+        .zip(told)
+        .filter_map(|(number, told)| told.then_some(number))
+        .collect()
+}
+
 impl DeviceChange {
     /// A change that is made now.
     pub fn new(what: What, application_uid: Uuid, device: &Device) -> Self {

@@ -57,12 +57,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "10s",
         allowed: "a duration such as `10s` or `1m30s`, at most one hour",
         doc: "How long open requests and sockets may take to end when the server is asked to stop.",
-        set: |config, text| {
-            put(
-                &mut config.drain,
-                value::duration(text).filter(|time| time.as_secs() <= 3600),
-            )
-        },
+        set: |config, text| put(&mut config.drain, value::seconds(text, 0..=3600)),
     },
     Setting {
         key: "http.bind",
@@ -169,12 +164,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "0s",
         allowed: "a duration such as `0s` or `30s`, at most one hour",
         doc: "How long a socket lives on after its token has expired. A client that sends a new one in time never notices.",
-        set: |config, text| {
-            put(
-                &mut config.oidc.token_grace,
-                value::duration(text).filter(|time| time.as_secs() <= 3600),
-            )
-        },
+        set: |config, text| put(&mut config.oidc.token_grace, value::seconds(text, 0..=3600)),
     },
     Setting {
         key: "dojot.tenant_claim",
@@ -328,26 +318,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "5m",
         allowed: "a duration such as `5m`, `30s` or `1h`, from one second to one day",
         doc: "How long streams stay open, with their pings, while events cannot be read (Kafka is away), before they are closed with 1013.",
-        set: |config, text| {
-            let allowed = 1..=86_400;
-            put(
-                &mut config.stream_outage,
-                value::duration(text).filter(|time| allowed.contains(&time.as_secs())),
-            )
-        },
+        set: |config, text| put(&mut config.stream_outage, value::seconds(text, 1..=86_400)),
     },
     Setting {
         key: "octave.session",
         default: "1m",
         allowed: "a duration such as `1m` or `30s`, from one second to one hour",
         doc: "How long a session that `POST /session` has made counts before its first connection, and after its last one.",
-        set: |config, text| {
-            let allowed = 1..=3600;
-            put(
-                &mut config.octave_session,
-                value::duration(text).filter(|time| allowed.contains(&time.as_secs())),
-            )
-        },
+        set: |config, text| put(&mut config.octave_session, value::seconds(text, 1..=3600)),
     },
     Setting {
         key: "kafka.brokers",

@@ -1,6 +1,7 @@
 //! Values of settings, from the text that people write. `None` is a value that is not allowed.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,10 +66,15 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         .ok()
 }
 
+/// A duration of so many whole seconds.
+pub(crate) fn seconds(text: &str, allowed: RangeInclusive<u64>) -> Option<Duration> {
+    duration(text).filter(|time| allowed.contains(&time.as_secs()))
+}
+
 /// How long events are kept: long enough to be read, and within what times can count.
 pub(crate) fn retention_age(text: &str) -> Option<Duration> {
     const HUNDRED_YEARS: u64 = 100 * 366 * 24 * 3600;
-    duration(text).filter(|age| (1..=HUNDRED_YEARS).contains(&age.as_secs()))
+    seconds(text, 1..=HUNDRED_YEARS)
 }
 
 /// URLs of providers: what is fetched from them has to be theirs, so that nobody stands between but on this machine.

@@ -1,11 +1,7 @@
 //! A topic of dojot: each filter looked at once for all who have it, beside a server that parses a message, looks at it and prints
 //! it anew for each of its sockets, as one writes it first.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    process::Command,
-};
+use std::{net::SocketAddr, process::Command};
 
 use anyhow::{Context as _, Result};
 use sockeye_load::{Load, Outcome, Pace, Plan, Publishing, Target, Template};
@@ -89,16 +85,10 @@ fn payload() -> String {
 
 /// Fetched with the administrator's key.
 fn ticket(sockeye: &Sockeye) -> Result<String> {
-    let mut stream = TcpStream::connect(sockeye.address)?;
     let (user, key) = &sockeye.admin;
-    write!(
-        stream,
-        "GET /kafka-ws/v1/ticket HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {user}:{key}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-    let body: serde_json::Value = serde_json::from_str(body).context("no ticket")?;
+    let body = sockeye.ask(&format!(
+        "GET /kafka-ws/v1/ticket HTTP/1.1\r\nAuthorization: Bearer {user}:{key}"
+    ))?;
     Ok(body["ticket"].as_str().context("no ticket")?.to_owned())
 }
 

@@ -7,7 +7,7 @@ use sockeye_load::{Load, Target};
 
 use super::{measure, per_delivery};
 use crate::{
-    report::{Bar, Table, median, ratios, spread},
+    report::Table,
     sockeye::{APPLICATION, Sockeye},
 };
 
@@ -29,8 +29,7 @@ pub fn shared(rounds: usize, sockeye: &Sockeye, table: &mut Table) -> Result<()>
         alone.push(per_event(sockeye, &sockeye.target("from=earliest"), 1)?);
         group.push(per_event(sockeye, &member(sockeye, &name), MEMBERS)?);
     }
-    row(
-        table,
+    table.compare(
         format!("a backlog of {BACKLOG} events to a group of {MEMBERS}, beside one reader"),
         &group,
         &alone,
@@ -59,8 +58,7 @@ pub fn single(rounds: usize, binary: &Path, table: &mut Table) -> Result<()> {
     }
     let memory = resident(binary, |sockeye, number| member(sockeye, &format!("idle-{number}")))?
         - resident(binary, |sockeye, _| sockeye.target(""))?;
-    row(
-        table,
+    table.compare(
         format!("{GROUPS} groups of one member, {IN_FLIGHT} in flight, beside {GROUPS} subscribers"),
         &groups,
         &plain,
@@ -101,18 +99,4 @@ fn per_event(sockeye: &Sockeye, target: &Target, clients: usize) -> Result<f64> 
     load.receive(BACKLOG as u64).context("the backlog does not arrive")?;
     let cpu = server.usage()?.cpu.saturating_sub(before);
     Ok(cpu.as_secs_f64() * 1e6 / BACKLOG as f64)
-}
-
-fn row(table: &mut Table, work: String, ours: &[f64], beside: &[f64], most: f64, remark: &str) {
-    let ratios = ratios(ours, beside);
-    let [bar, verdict] = Bar::AtMost(most).cells(median(&ratios));
-    table.row([
-        work,
-        format!("{:.2}", median(ours)),
-        format!("{:.2}", median(beside)),
-        spread(&ratios),
-        bar,
-        verdict,
-        remark.to_owned(),
-    ]);
 }

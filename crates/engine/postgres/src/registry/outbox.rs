@@ -7,7 +7,7 @@ use deadpool_postgres::GenericClient;
 use futures_util::FutureExt as _;
 use sockeye_event::origin;
 use sockeye_limits as limits;
-use sockeye_registry::{DeviceChange, Outbox, Teller, Unavailable, WriteError};
+use sockeye_registry::{DeviceChange, Outbox, Teller, Unavailable, WriteError, tell_numbered};
 use tokio_postgres::Row;
 
 use crate::PostgresRegistry;
@@ -29,13 +29,7 @@ impl Outbox for PostgresRegistry {
                         return Ok(None);
                     };
                     let last = *last;
-                    let (numbers, changes): (Vec<i64>, Vec<DeviceChange>) = waiting.into_iter().unzip();
-                    let told = teller.told(&changes).await;
-                    let told: Vec<i64> = numbers
-                        .into_iter()
-                        .zip(told)
-                        .filter_map(|(number, told)| told.then_some(number))
-                        .collect();
+                    let told = tell_numbered(&mut *teller, waiting).await;
                     sql::execute(&transaction, "DELETE FROM outbox WHERE number = ANY($1)", &[&told]).await?;
                     transaction.commit().await?;
                     Ok(Some((teller, last)))

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use sockeye_event::{binary, origin};
 use sockeye_limits as limits;
 use sockeye_log::{NewRecord, Topic};
-use sockeye_registry::{DeviceChange, Outbox, Teller, Unavailable, WriteError};
+use sockeye_registry::{DeviceChange, Outbox, Teller, Unavailable, WriteError, tell_numbered};
 
 use super::row::{Id, Nanos, Refusal};
 use crate::queue::Added;
@@ -33,13 +33,7 @@ impl Outbox for SqliteEngine {
                 return Ok(());
             };
             after = *last;
-            let (numbers, changes): (Vec<i64>, Vec<DeviceChange>) = waiting.into_iter().unzip();
-            let told = teller.told(&changes).await;
-            let told: Vec<i64> = numbers
-                .into_iter()
-                .zip(told)
-                .filter_map(|(number, told)| told.then_some(number))
-                .collect();
+            let told = tell_numbered(&mut *teller, waiting).await;
             if !told.is_empty() {
                 self.store(move |c| Ok((forget(c, &told)?, None))).await?;
             }
