@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use sockeye_policy::Policy;
 use sockeye_registry::{Registry, Unavailable};
 
 use crate::DeviceLogin;
@@ -33,6 +34,8 @@ pub struct Publisher {
     pub device: Identity,
     /// The device that delivers them: the same, or a gateway.
     pub sender: Identity,
+    /// What the application wants of its events, if there is something.
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// Why a device may not publish.
@@ -93,6 +96,7 @@ impl Devices {
             application: application.identity.clone(),
             device: device.identity.clone(),
             sender: sender.identity.clone(),
+            policy: application.policy.clone(),
         })
     }
 

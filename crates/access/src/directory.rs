@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytestring::ByteString;
 use moka::sync::Cache;
 use sockeye_limits as limits;
+use sockeye_policy::Policy;
 use sockeye_registry::{Application, Change, Credential, Device, DeviceSpec, Password, ReadError, Registry};
 use uuid::Uuid;
 
@@ -32,6 +33,8 @@ pub(crate) struct ApplicationEntry {
     pub(crate) identity: Identity,
     /// Whether its devices may publish.
     pub(crate) usable: bool,
+    /// What it wants of its events, if there is something.
+    pub(crate) policy: Option<Arc<Policy>>,
     uid: Uuid,
 }
 
@@ -72,7 +75,10 @@ impl Directory {
         Self {
             feed: Mutex::new(Feed::new(&*registry)),
             registry,
-            applications: Cache::new(limits::LOGIN_CACHE_ENTRIES),
+            applications: Cache::builder()
+                .max_capacity(limits::LOGIN_CACHE_BYTES)
+                .weigher(|_, application: &Arc<ApplicationEntry>| application.weight())
+                .build(),
             devices: Cache::builder()
                 .max_capacity(limits::LOGIN_CACHE_BYTES)
                 .weigher(|_, device: &Arc<DeviceEntry>| device.weight())
@@ -161,11 +167,22 @@ impl Directory {
 impl ApplicationEntry {
     fn of(application: &Application) -> Self {
         let metadata = &application.metadata;
+        let policy = Policy::of(&application.spec);
+        if let Err(error) = &policy {
+            tracing::warn!(application = metadata.name, %error, "devices of an application cannot publish");
+        }
         Self {
             identity: Identity::new(&metadata.name, metadata.uid),
-            usable: metadata.deletion_timestamp.is_none() && !application.is_disabled(),
+            usable: policy.is_ok() && metadata.deletion_timestamp.is_none() && !application.is_disabled(),
+            policy: policy.ok().filter(|policy| !policy.is_empty()).map(Arc::new),
             uid: metadata.uid,
         }
+    }
+
+    /// About what the entry takes, in bytes.
+    fn weight(&self) -> u32 {
+        const FIXED: usize = 512;
+        (FIXED + self.policy.as_ref().map_or(0, |policy| policy.weight())) as u32
     }
 }
 

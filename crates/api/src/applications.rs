@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sockeye_access::Permission;
 use sockeye_event::name;
 use sockeye_log::Topic;
+use sockeye_policy::Policy;
 use sockeye_registry::Application;
 
 use crate::Api;
@@ -43,6 +44,7 @@ pub(crate) async fn create(
     let name = application.metadata.name.clone();
     name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
     no_application_in(&application)?;
+    policy_of(&application)?;
     let mut application = without_conditions(application);
     application.owner = login.name;
 
@@ -109,6 +111,7 @@ pub(crate) async fn update(
         ));
     }
     no_application_in(&application)?;
+    policy_of(&application)?;
     api.application(&login, &name, Permission::Write).await?;
     let pre = preconditions(&application.metadata);
     api.registry
@@ -144,6 +147,11 @@ pub(crate) async fn delete(
 }
 
 // ----------------------------------------------------------------------------------------------
+
+/// What the event path will obey: rules that nobody would are refused here, not when a device publishes.
+fn policy_of(application: &Application) -> Result<Policy, ApiError> {
+    Policy::of(&application.spec).map_err(|error| ApiError::BadRequest(error.to_string()))
+}
 
 /// Only devices name an application.
 fn no_application_in(application: &Application) -> Result<(), ApiError> {

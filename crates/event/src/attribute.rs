@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use sockeye_limits::EXTENSIONS_READ;
+use sockeye_limits::{ATTRIBUTE_VALUE, EXTENSIONS_READ};
 use url::Url;
 
 use crate::{Event, EventError, Value, time};
@@ -104,7 +104,7 @@ fn required(name: &'static str, value: Option<ByteString>) -> Result<ByteString,
 
 /// Demands a name that an extension may have: lower-case letters and digits (CloudEvents section 3.1), and none whose place in
 /// structured mode is taken.
-pub(crate) fn extension_name(name: &[u8]) -> Result<(), EventError> {
+pub fn extension_name(name: &[u8]) -> Result<(), EventError> {
     let problem = if DEFINED.contains(&name) {
         "cannot be an extension: CloudEvents defines it"
     } else if name.is_empty()
@@ -121,7 +121,7 @@ pub(crate) fn extension_name(name: &[u8]) -> Result<(), EventError> {
 
 /// Demands an absolute URI. It must also be a URL to the `url` crate: clients of the CloudEvents SDK parse it so, and would
 /// lose the whole event. That parser alone would let white space through.
-pub(crate) fn absolute_uri(name: &str, uri: &str) -> Result<(), EventError> {
+pub fn absolute_uri(name: &str, uri: &str) -> Result<(), EventError> {
     let printable = !uri.contains(|c: char| c.is_whitespace() || c.is_control());
     if printable && Url::parse(uri).is_ok() {
         return Ok(());
@@ -130,6 +130,20 @@ pub(crate) fn absolute_uri(name: &str, uri: &str) -> Result<(), EventError> {
         name,
         "must be an absolute URI, such as `https://example.com/schema`",
     ))
+}
+
+/// Demands a text that CloudEvents allows (section 2.4, `String`) and that is within the limit.
+pub fn printable(name: &str, text: &str) -> Result<(), EventError> {
+    if text.len() > ATTRIBUTE_VALUE {
+        return Err(EventError::invalid(
+            name,
+            format!("has {} bytes, {ATTRIBUTE_VALUE} are allowed", text.len()),
+        ));
+    }
+    if text.contains(char::is_control) {
+        return Err(EventError::invalid(name, "must not contain control characters"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

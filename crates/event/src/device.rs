@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
-use sockeye_limits::{ATTRIBUTE_VALUE, EVENT_PAYLOAD, EXTENSIONS};
+use sockeye_limits::{EVENT_PAYLOAD, EXTENSIONS};
 
-use crate::attribute::{absolute_uri, extension_name};
+use crate::attribute::{absolute_uri, extension_name, printable};
 use crate::event::TYPE_EVENT;
 use crate::json::{self, JsonError};
 use crate::name::{self, NameError};
@@ -141,20 +141,6 @@ fn add_extensions(to: &mut Vec<(ByteString, Value)>, from: Vec<(ByteString, Valu
             printable(&name, text)?;
         }
         to.push((name, value));
-    }
-    Ok(())
-}
-
-/// Demands a text that CloudEvents allows (section 2.4, `String`) and that is within the limit.
-fn printable(name: &str, text: &str) -> Result<(), EventError> {
-    if text.len() > ATTRIBUTE_VALUE {
-        return Err(EventError::invalid(
-            name,
-            format!("has {} bytes, {ATTRIBUTE_VALUE} are allowed", text.len()),
-        ));
-    }
-    if text.contains(char::is_control) {
-        return Err(EventError::invalid(name, "must not contain control characters"));
     }
     Ok(())
 }

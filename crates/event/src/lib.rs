@@ -17,6 +17,7 @@
 //!
 //! Nothing here does I/O or knows what time it is.
 
+pub mod attribute;
 pub mod binary;
 pub mod content_type;
 pub mod device;
@@ -27,8 +28,6 @@ pub mod name;
 pub mod origin;
 pub mod structured;
 pub mod time;
-
-mod attribute;
 
 pub use device::{DeviceEvent, Rejected};
 pub use event::{Event, EventError, Value};

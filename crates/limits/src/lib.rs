@@ -45,6 +45,15 @@ pub const EVENT_PAYLOAD: usize = 64 * KIB;
 pub const EVENT_BATCH: usize = MIB;
 /// Most events in one batch: bounds the work done for one request at about 2 ms.
 pub const EVENTS_PER_BATCH: usize = 10_000;
+/// Most rules of an application: each is asked of every event (compat/drogue.md 2.8).
+pub const RULES: usize = 100;
+/// Most steps of all rules of an application: an event that had [`EXTENSIONS`] of its own has less than [`EXTENSIONS_READ`] after
+/// them.
+pub const RULE_STEPS: usize = 100;
+/// Most conditions of all rules of an application: each compares a text.
+pub const RULE_CONDITIONS: usize = 1_000;
+/// Deepest nesting of `not`, `and` and `or` in a rule: who asks recurses as deep.
+pub const RULE_DEPTH: usize = 32;
 /// Longest value of one attribute or extension, in bytes: attributes are for routing, payloads for content.
 pub const ATTRIBUTE_VALUE: usize = 4 * KIB;
 /// Most extension attributes of one event a device may send: bounds the header block of a record.

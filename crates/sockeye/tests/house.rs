@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["sockeye-limits"],
     &["sockeye-event", "sockeye-filter", "sockeye-ws"],
     &["sockeye-log"],
-    &["sockeye-registry", "sockeye-group"],
+    &["sockeye-registry", "sockeye-group", "sockeye-policy"],
     &[
         "sockeye-engine-sqlite",
         "sockeye-engine-kafka",
@@ -60,6 +60,7 @@ const MUST_NOT_KNOW: &[(&str, &str, &str)] = &[
     ),
     ("sockeye-log", "rusqlite", "an interface knows no engine"),
     ("sockeye-log", "rdkafka", "an interface knows no engine"),
+    ("sockeye-policy", "tokio", "the room has no I/O and no clock"),
     ("sockeye-registry", "rusqlite", "an interface knows no engine"),
     ("sockeye-registry", "tokio-postgres", "an interface knows no engine"),
     ("sockeye-engine-sqlite", "sockeye-ws", "an engine knows no sockets"),

@@ -7,4 +7,5 @@ mod documents;
 mod groups;
 mod keys;
 mod people;
+mod policy;
 mod world;

@@ -7,11 +7,12 @@
 //! | `query.rs` | the query parameters |
 //! | `body.rs` | reading the body within limits |
 //! | `content.rs` | body and headers as events: payload, one CloudEvent, a batch |
+//! | `rules.rs` | what the application's rules make of the events |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
 //! | `outage.rs` | what is said in the log while requests are refused for the server's own trouble |
 //! | `metrics.rs` | [`Metrics`] |
 //!
-//! The order is: query, credentials, body, event, log. Who is not known never makes the server read a body.
+//! The order is: query, credentials, body, event, rules, log. Who is not known never makes the server read a body.
 
 mod body;
 mod content;
@@ -20,6 +21,7 @@ mod outage;
 mod publish;
 mod query;
 mod refusal;
+mod rules;
 
 use std::sync::Arc;
 

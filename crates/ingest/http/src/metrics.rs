@@ -12,6 +12,8 @@ pub struct Metrics {
     pub(crate) events: Counter,
     /// Their payloads, in bytes.
     pub(crate) bytes: Counter,
+    /// Events that rules of applications dropped: acknowledged, and not stored.
+    pub(crate) dropped: Counter,
     /// Requests that were answered with an error.
     pub(crate) refusals: Family<RefusalLabels, Counter>,
 }
@@ -31,6 +33,8 @@ pub(crate) enum Kind {
     Request,
     /// The event cannot be taken: no JSON, no CloudEvent.
     Event,
+    /// A rule of the application rejects the event.
+    Rule,
     /// The body, a batch or an attribute is over a limit.
     TooLarge,
     /// The body did not arrive in time or broke off.
@@ -54,6 +58,11 @@ impl Metrics {
             Unit::Bytes,
             self.bytes.clone(),
         );
+        registry.register(
+            "dropped",
+            "Events dropped by rules of applications",
+            self.dropped.clone(),
+        );
         registry.register("refusals", "Publish requests refused, by kind", self.refusals.clone());
     }
 
@@ -70,6 +79,7 @@ impl Kind {
             Self::Authentication => "authentication",
             Self::Request => "request",
             Self::Event => "event",
+            Self::Rule => "rule",
             Self::TooLarge => "too_large",
             Self::Body => "body",
             Self::Busy => "busy",

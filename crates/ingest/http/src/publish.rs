@@ -20,6 +20,7 @@ use crate::body::BodyRules;
 use crate::content::{self, Context, Mode};
 use crate::query::Query;
 use crate::refusal::Refusal;
+use crate::rules;
 
 /// `POST /v1/{channel}`: 202 once the event is durable.
 pub(crate) async fn publish(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
@@ -80,7 +81,11 @@ impl Ingest {
             data_schema: query.data_schema.as_deref(),
             now: Timestamp::now(),
         };
-        let events = content::events(&context, mode, declared, &head.headers, body)?;
+        let mut events = content::events(&context, mode, declared, &head.headers, body)?;
+        if let Some(policy) = &publisher.policy {
+            let dropped = rules::obey(&policy.publish, &mut events, mode)?;
+            self.metrics.dropped.inc_by(dropped as u64);
+        }
         if events.is_empty() {
             return Ok(());
         }

@@ -34,6 +34,9 @@ pub(crate) enum Refusal {
     /// 406: the event itself.
     #[error("{0}")]
     Rejected(String),
+    /// 406: a rule of the application.
+    #[error("{0}")]
+    ByRule(String),
     /// 408: the body was too slow.
     #[error("the body did not arrive within {} seconds", limits::HTTP_BODY_TIME.as_secs())]
     BodyTime,
@@ -79,7 +82,7 @@ impl Refusal {
             Self::Authentication(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Rejected(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::Rejected(_) | Self::ByRule(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -96,7 +99,7 @@ impl Refusal {
             Self::Authentication(_) => "AuthenticationError",
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
-            Self::Rejected(_) => "Rejected",
+            Self::Rejected(_) | Self::ByRule(_) => "Rejected",
             Self::BodyTime => "RequestTimeout",
             Self::BodyBroken(_) => "PayloadError",
             Self::TooLarge(_) => "PayloadTooLarge",
@@ -116,6 +119,7 @@ impl Refusal {
                 Kind::Request
             }
             Self::Rejected(_) => Kind::Event,
+            Self::ByRule(_) => Kind::Rule,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::BodyTime | Self::BodyBroken(_) => Kind::Body,
             Self::Busy(_) | Self::AuthenticationBusy(_) => Kind::Busy,

@@ -4,4 +4,5 @@
 
 mod batch;
 mod publish;
+mod rules;
 mod world;

@@ -153,6 +153,23 @@ impl World {
         events.remove(0)
     }
 
+    /// Gives `app` this `spec`.
+    pub(crate) async fn set_spec(&self, spec: &Value) {
+        let mut application = self.registry.application("app").await.unwrap().unwrap();
+        application.spec = spec.as_object().unwrap().clone();
+        let pre = Preconditions::default();
+        self.registry.update_application(application, pre).await.unwrap();
+    }
+
+    /// All numbers, as they are scraped.
+    pub(crate) fn numbers(&self) -> String {
+        let mut registry = prometheus_client::registry::Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
     pub(crate) async fn delete_application(&self) {
         self.registry
             .delete_application("app", Preconditions::default())
