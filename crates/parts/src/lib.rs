@@ -5,7 +5,7 @@
 //! | `kafka.rs` | a Kafka of one node on free ports, which can be killed and started again |
 //! | `keycloak.rs` | a Keycloak, with a realm for each test |
 //! | `postgres.rs` | a PostgreSQL, with a database for each test |
-//! | `websocat.rs`, `clients.rs` | unmodified clients |
+//! | `websocat.rs`, `drg.rs`, `clients.rs` | unmodified clients |
 //! | `unsynced.rs`, `unsynced.c` | a layer under a process that makes `kill -9` a power failure |
 //! | `certificate.rs` | a certificate for this machine, made for the run |
 //! | `disk.rs` | a small disk, which can be full or read-only |
@@ -27,6 +27,7 @@
 pub mod certificate;
 pub mod clients;
 pub mod disk;
+pub mod drg;
 pub mod kafka;
 pub mod keycloak;
 mod part;
