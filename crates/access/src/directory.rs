@@ -151,7 +151,7 @@ impl Directory {
                 Change::Application(name) => self.applications.invalidate(&name),
                 Change::Device { application, device } => self.devices.invalidate(&(application, device)),
                 Change::All => self.forget_all(),
-                Change::Key(_) | Change::User(_) | Change::Stream { .. } => return false,
+                Change::Command { .. } | Change::Key(_) | Change::User(_) | Change::Stream { .. } => return false,
             }
             true
         });

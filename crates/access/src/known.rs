@@ -119,7 +119,7 @@ impl Known {
                 Change::Key(prefix) => self.keys.invalidate(&prefix),
                 Change::User(name) => self.users.invalidate(&name),
                 Change::All => self.forget_all(),
-                Change::Device { .. } | Change::Stream { .. } => return false,
+                Change::Device { .. } | Change::Command { .. } | Change::Stream { .. } => return false,
             }
             true
         });

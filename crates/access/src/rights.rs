@@ -181,7 +181,7 @@ impl Rights {
                 }
             }
             // Who watches looks at all rights then.
-            Change::Device { .. } | Change::Stream { .. } | Change::All => {}
+            Change::Device { .. } | Change::Command { .. } | Change::Stream { .. } | Change::All => {}
         }
         Ok(())
     }

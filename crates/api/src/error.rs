@@ -35,6 +35,9 @@ pub(crate) enum ApiError {
     /// 405.
     #[error("this path does not know the method: `Allow` says which it knows")]
     MethodNotAllowed,
+    /// 406: a command that cannot be carried out (compat/drogue.md 6.1).
+    #[error("{0}")]
+    NotAcceptable(String),
     /// 408.
     #[error("the body did not arrive within {} seconds", limits::HTTP_BODY_TIME.as_secs())]
     BodyTime,
@@ -89,6 +92,7 @@ impl ApiError {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::ReferenceNotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::Lock => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -106,6 +110,7 @@ impl ApiError {
             Self::NotFound(_) => "NotFound",
             Self::ReferenceNotFound(_) => "ReferenceNotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::NotAcceptable(_) => "NotAcceptable",
             Self::BodyTime => "RequestTimeout",
             Self::Conflict(_) => "Conflict",
             Self::Lock => "OptimisticLockFailed",

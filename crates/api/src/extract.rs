@@ -178,6 +178,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
+/// A body that is no document.
+pub(crate) async fn payload(body: Body) -> Result<Bytes, ApiError> {
+    read(body).await
+}
+
 async fn read(body: Body) -> Result<Bytes, ApiError> {
     let body = Limited::new(body, limits::REGISTRY_DOCUMENT).collect();
     match tokio::time::timeout(limits::HTTP_BODY_TIME, body).await {

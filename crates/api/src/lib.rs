@@ -11,6 +11,8 @@
 //! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
 //! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
+//! | `discovery.rs` | `/.well-known/drogue-endpoints` and what clients ask beside it |
+//! | `commands.rs` | `/api/command/v1alpha1/apps/{app}` |
 //! | `conditions.rs` | what applications are told of themselves |
 //! | `list.rs` | lists, streamed |
 //! | `selector.rs` | label selectors |
@@ -23,9 +25,11 @@
 //! original tells the two apart by a 403).
 
 mod applications;
+mod commands;
 mod conditions;
 mod dead_letters;
 mod devices;
+mod discovery;
 mod error;
 mod extract;
 mod groups;
@@ -39,7 +43,7 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, put};
+use axum::routing::{any, get, post, put};
 use sockeye_access::{Access, AuthorizeError, Permission};
 use sockeye_log::{Log, Retention};
 use sockeye_registry::{Application, Registry};
@@ -49,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 use error::ApiError;
 use extract::Login;
 
+pub use discovery::Reached;
 pub use groups::{LiveGroup, LiveGroups, LiveMember};
 pub use registry_events::RegistryEvents;
 
@@ -60,6 +65,7 @@ pub struct Api {
     groups: Arc<dyn LiveGroups>,
     events: Arc<RegistryEvents>,
     retention: Retention,
+    reached: Reached,
     /// Ends what is streamed without end.
     stop: CancellationToken,
     /// Held while dead letters are sent back or dropped, so that each is once.
@@ -89,10 +95,17 @@ impl Api {
             groups,
             events,
             retention,
+            reached: Reached::default(),
             stop,
             settling: Mutex::new(()),
             lifecycle: Mutex::new(()),
         }
+    }
+
+    /// How clients reach it, if not in plain HTTP where they ask, and with which provider people log in.
+    #[must_use]
+    pub fn reached(self, reached: Reached) -> Self {
+        Self { reached, ..self }
     }
 
     /// The application, if it is there and the caller may do this with it.
@@ -120,7 +133,7 @@ impl Api {
     }
 }
 
-/// The routes below `/api`.
+/// The routes below `/api`, and those of `/.well-known` that lead there.
 pub fn router(state: Arc<Api>) -> Router {
     let apps = get(applications::list).post(applications::create);
     let app = get(applications::get)
@@ -153,6 +166,19 @@ pub fn router(state: Arc<Api>) -> Router {
         )
         .route("/api/tokens/v1alpha1", keys)
         .route("/api/tokens/v1alpha1/{prefix}", key)
+        .route(
+            "/api/command/v1alpha1/apps/{app}/devices/{device}",
+            post(commands::send),
+        )
+        .route(
+            "/api/command/v1alpha1/apps/{app}/commands/{command}",
+            get(commands::get),
+        )
+        .route("/api/console/v1alpha1/info", get(discovery::info))
+        .route("/.well-known/drogue-endpoints", get(discovery::endpoints))
+        .route("/.well-known/drogue-version", get(discovery::version))
+        .route("/.well-known/openid-configuration", get(discovery::openid))
+        .route("/.well-known/no-single-sign-on", any(discovery::no_single_sign_on))
         .route("/api/admin/v1alpha1/users", get(users::list))
         .route("/api/admin/v1alpha1/users/{user}", put(users::update))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })

@@ -395,6 +395,23 @@ pub const OUTBOX_PATIENCE: usize = 3;
 pub const OUTBOX_RETRY: Duration = Duration::from_secs(2);
 /// Whoever changes a device waits this long for its stream to be told: after the answer the event is there, as long as the log is.
 pub const OUTBOX_WAIT: Duration = Duration::from_secs(2);
+/// Commands that wait for one device: what it can do about in a while.
+pub const COMMANDS_OF_DEVICE: usize = 100;
+/// Commands that are forgotten for each new one, as [`TICKETS_FORGOTTEN`].
+pub const COMMANDS_FORGOTTEN: usize = 16;
+/// Default of how long a command waits for its device.
+pub const COMMAND_LIFE: Duration = Duration::from_hours(1);
+/// The longest.
+pub const COMMAND_LIFE_MOST: Duration = Duration::from_hours(7 * 24);
+/// What has become of a command can be asked this long after it could be fetched last.
+pub const COMMAND_MEMORY: Duration = Duration::from_hours(1);
+/// Devices that may fetch a command for another.
+pub const COMMAND_GATEWAYS: usize = 32;
+/// A device that waits for a command is answered after this time: proxies cut connections on which nothing comes for a minute or two,
+/// and a device that asks for longer asks again.
+pub const COMMAND_WAIT: Duration = Duration::from_mins(1);
+/// Devices of one node that wait for commands at a time.
+pub const COMMAND_WAITERS: usize = 20_000;
 /// Tickets of one owner that are kept at a time: a client uses its own at once, so that of thousands that come back together few
 /// wait, and whoever fetches without end is refused.
 pub const TICKETS_OF_OWNER: usize = 5_000;

@@ -12,6 +12,7 @@
 //! | `tickets.rs` | tickets |
 //! | `sessions.rs` | sessions, streams and aliases of Octave |
 //! | `changes.rs` | what listeners are told, and when |
+//! | `commands.rs` | commands to devices |
 //! | `outbox.rs` | what streams are told of devices |
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +22,7 @@
 
 pub mod applications;
 pub mod changes;
+pub mod commands;
 pub mod devices;
 pub mod groups;
 pub mod outbox;
@@ -102,6 +104,12 @@ macro_rules! registry_conformance {
                 what_changed_nothing_is_not_told
                 a_change_is_stored_and_told_or_neither_if_its_caller_goes
                 a_listener_that_lags_is_told_so,
+            commands: commands_are_taken_once_and_in_order
+                of_many_who_ask_one_gets_a_command
+                a_gateway_takes_for_devices_behind_it
+                an_expired_command_goes_to_nobody_and_is_forgotten
+                so_many_commands_wait_for_a_device_and_no_more
+                commands_go_with_their_device_and_are_told,
             outbox: what_becomes_of_devices_is_told_once_and_in_order
                 what_is_not_told_waits
                 many_changes_are_told_in_one_round

@@ -4,6 +4,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `resource.rs` | [`Application`], [`Device`] and their [`Metadata`]: documents in the shapes of compat/drogue.md 4.1 |
+//! | `command.rs` | [`Command`]s to devices, and [`Commands`], which keeps them |
 //! | `device.rs` | what the platform reads in a device's document: credentials, aliases, gateways (compat/drogue.md 4.3) |
 //! | `key.rs` | [`User`] and [`AccessKey`], with its [`Scope`] |
 //! | `session.rs` | [`Session`] and [`Stream`] of Octave, and [`Streams`], which keeps them |
@@ -12,6 +13,7 @@
 //! | `ticket.rs` | [`Tickets`]: what admits once |
 //! | `conformance.rs` | what every engine must pass (feature `conformance`) |
 
+mod command;
 mod device;
 mod key;
 mod outbox;
@@ -23,6 +25,7 @@ mod ticket;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use command::{Command, CommandError, CommandWay, Commands, Taken};
 pub use device::{Credential, DeviceSpec, Password, SpecError};
 pub use key::{AccessKey, PathGrant, Scope, User, UserIdentity};
 pub use outbox::{DeviceChange, Outbox, Teller, tell_numbered};

@@ -8,7 +8,7 @@ use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Device, Outbox, Role, Streams, Tickets, User, UserIdentity};
+use crate::{AccessKey, Application, Commands, Device, Outbox, Role, Streams, Tickets, User, UserIdentity};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
 ///
@@ -17,7 +17,7 @@ use crate::{AccessKey, Application, Device, Outbox, Role, Streams, Tickets, User
 ///
 /// Whatever is stored of a device is told in its application's stream ([`Outbox`]).
 #[async_trait]
-pub trait Registry: GroupPositions + Outbox + Streams + Tickets {
+pub trait Registry: Commands + GroupPositions + Outbox + Streams + Tickets {
     /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
     /// gives it as stored.
     async fn create_application(&self, application: Application) -> Result<Application, WriteError>;
@@ -132,6 +132,13 @@ pub enum Change {
         application: String,
         /// Its name.
         device: String,
+    },
+    /// A command waits.
+    Command {
+        /// The application.
+        application: String,
+        /// Devices that may fetch it.
+        targets: Vec<String>,
     },
     /// A key was made, changed or removed.
     Key(String),

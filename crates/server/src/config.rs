@@ -27,6 +27,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where devices, clients and operators connect.
     pub http_bind: SocketAddr,
+    /// How clients reach it, if not where they ask.
+    pub http_url: Option<String>,
     /// Certificates and their keys, in files: without them, connections are plain.
     pub tls: TlsConfig,
     /// Which proxies are believed.
@@ -226,6 +228,7 @@ impl Default for Config {
             cores: None,
             drain: Duration::ZERO,
             http_bind: (Ipv4Addr::LOCALHOST, 0).into(),
+            http_url: None,
             tls: TlsConfig::default(),
             proxy: ProxyConfig::default(),
             oidc: OidcConfig::default(),

@@ -8,12 +8,12 @@ use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
 use sockeye_access::{Access, Devices, Oidc, TenantTokens};
-use sockeye_api::{Api, RegistryEvents};
+use sockeye_api::{Api, Reached, RegistryEvents};
 use sockeye_delivery::Delivery;
 use sockeye_dialect_dojot::{Dojot, Lifetime, Settings};
 use sockeye_dialect_drogue::Drogue;
 use sockeye_dialect_octave::Octave;
-use sockeye_ingest_http::Ingest;
+use sockeye_ingest_http::{Commands, Ingest};
 use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
 use sockeye_registry::{Page, Registry};
@@ -79,7 +79,10 @@ impl Rooms {
         let ingest_metrics = sockeye_ingest_http::Metrics::default();
         ingest_metrics.register(&mut numbers);
         let instance = config.instance.as_str();
-        let ingest = Ingest::new(Arc::clone(&log), devices, instance, config.retention, ingest_metrics);
+        let commands = Arc::new(Commands::new(Arc::clone(&registry), life.stop.clone()));
+        life.tasks.spawn(wake(Arc::clone(&commands), life.stop.clone()));
+        let (into, kept) = (Arc::clone(&log), config.retention);
+        let ingest = Ingest::new(into, devices, commands, instance, kept, ingest_metrics);
 
         let delivery_metrics = sockeye_delivery::Metrics::default();
         delivery_metrics.register(&mut numbers);
@@ -158,6 +161,11 @@ impl Rooms {
             config.retention,
             life.stop.clone(),
         );
+        let api = api.reached(Reached {
+            url: config.http_url.clone(),
+            tls: !config.tls.certificates.is_empty(),
+            issuer: config.oidc.issuers.first().cloned(),
+        });
         let (ingest, drogue) = (Arc::new(ingest), sockeye_dialect_drogue::router(Arc::new(drogue)));
         let protocols = Router::new()
             .route("/", any(not_found::root))
@@ -268,6 +276,14 @@ async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) ->
 async fn watch(access: Arc<Access>, stop: CancellationToken) {
     tokio::select! {
         () = access.watch() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Wakes devices for which a command has come, until the server stops.
+async fn wake(commands: Arc<Commands>, stop: CancellationToken) {
+    tokio::select! {
+        () = commands.run() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -68,6 +68,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.http_bind, text.parse().ok()),
     },
     Setting {
+        key: "http.url",
+        default: "off",
+        allowed: "`off`, or the beginning of a URL such as `https://events.example.com`, without a path",
+        doc: "How clients reach the server, for those that ask where everything is (`drg login`): needed behind a proxy that ends TLS. \
+              Without it they are told what they asked.",
+        set: |config, text| put(&mut config.http_url, value::or("off", text, value::origin)),
+    },
+    Setting {
         key: "tls.certificate",
         default: "off",
         allowed: "`off`, or paths of PEM files with commas between them, at most 64",

@@ -98,6 +98,18 @@ pub(crate) fn issuers(text: &str) -> Option<Vec<String>> {
     (different && issuers.len() <= limits::OIDC_ISSUERS && issuers.iter().all(allowed)).then_some(issuers)
 }
 
+/// The beginning of a URL as clients put paths behind it: scheme, host and port, without a `/` at its end.
+pub(crate) fn origin(text: &str) -> Option<String> {
+    let url: Url = text.parse().ok()?;
+    let is_origin = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    is_origin.then(|| url.origin().ascii_serialization())
+}
+
 /// Words with spaces between them, at least one.
 pub(crate) fn words(text: &str) -> Option<Vec<String>> {
     let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
@@ -202,6 +214,23 @@ mod tests {
             ("soon", None),
         ] {
             assert_eq!(duration(text).map(|time| time.as_secs()), seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_nothing_behind_it() {
+        for (text, read) in [
+            ("https://events.example.com", Some("https://events.example.com")),
+            ("https://events.example.com/", Some("https://events.example.com")),
+            ("HTTP://Events.Example.com:8080", Some("http://events.example.com:8080")),
+            ("https://events.example.com/prefix", None),
+            ("https://events.example.com?a", None),
+            ("https://me:pw@events.example.com", None),
+            ("wss://events.example.com", None),
+            ("events.example.com", None),
+            ("", None),
+        ] {
+            assert_eq!(origin(text).as_deref(), read, "{text:?}");
         }
     }
 

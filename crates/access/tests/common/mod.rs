@@ -18,11 +18,13 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, KeyError, Outbox, Page, Preconditions, ReadError, Registry, Role, Session,
-    Stream, Streams, Teller, Ticket, TicketError, Tickets, Unavailable, User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Command, CommandError, CommandWay, Commands, Device, KeyError, Outbox, Page,
+    Preconditions, ReadError, Registry, Role, Session, Stream, Streams, Taken, Teller, Ticket, TicketError, Tickets,
+    Unavailable, User, UserIdentity, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
+use uuid::Uuid;
 
 /// A registry in a folder of its own, whose reads for logins are counted and can be held up.
 pub struct Watched {
@@ -210,6 +212,24 @@ impl Registry for Watched {
     }
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.engine.changes()
+    }
+}
+
+#[async_trait]
+impl Commands for Watched {
+    async fn keep_command(&self, command: Command, forget: Timestamp) -> Result<(), CommandError> {
+        self.engine.keep_command(command, forget).await
+    }
+    async fn take_command(
+        &self,
+        application: &str,
+        way: &CommandWay,
+        now: Timestamp,
+    ) -> Result<Option<Command>, ReadError> {
+        self.engine.take_command(application, way, now).await
+    }
+    async fn command(&self, application: &str, id: Uuid) -> Result<Option<(Command, Option<Taken>)>, ReadError> {
+        self.engine.command(application, id).await
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod commands;
 mod dead_letters;
+mod discovery;
 mod documents;
 mod groups;
 mod keys;

@@ -114,7 +114,7 @@ impl World {
     /// Calls as a user, `-` for nobody. The call is method and path; a body goes as JSON.
     pub(crate) async fn call(&self, user: &str, call: &str, body: &str) -> Answer {
         let (method, path) = call.split_once(' ').unwrap();
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "here");
         if user != "-" {
             request = request.header(header::AUTHORIZATION, self.authorization(user));
         }

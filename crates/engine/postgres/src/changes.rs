@@ -3,7 +3,10 @@
 //! Numbers are given under a lock that is held until the change is visible, so that they have no gaps and nobody reads a number
 //! before a lower one. Old rows go: who was away for that long is told to forget everything.
 
+use std::borrow::Cow;
+
 use deadpool_postgres::{GenericClient, Transaction};
+use serde_json::json;
 use sockeye_limits as limits;
 use sockeye_registry::Change;
 use tokio::sync::{Mutex, broadcast};
@@ -43,7 +46,7 @@ pub(crate) async fn note(transaction: &Transaction<'_>, change: &Change) -> Resu
     let (kind, application, name) = columns(change);
     let store = "WITH next AS (UPDATE change_counter SET last = last + 1 RETURNING last) \
                  INSERT INTO changes (number, kind, application, name) SELECT last, $1, $2, $3 FROM next";
-    sql::execute(transaction, store, &[&kind, &application, &name]).await?;
+    sql::execute(transaction, store, &[&kind, &application, &&*name]).await?;
     let forget = "DELETE FROM changes WHERE number <= (SELECT last FROM change_counter) - $1";
     sql::execute(transaction, forget, &[&limits::POSTGRES_CHANGES_KEPT]).await?;
     transaction.batch_execute(CHANNEL.notify).await?;
@@ -106,14 +109,15 @@ impl Changes {
 }
 
 /// Kind, application and name.
-fn columns(change: &Change) -> (&'static str, &str, &str) {
+fn columns(change: &Change) -> (&'static str, &str, Cow<'_, str>) {
     match change {
-        Change::Application(name) => ("application", name, ""),
-        Change::Device { application, device } => ("device", application, device),
-        Change::Key(prefix) => ("key", "", prefix),
-        Change::User(name) => ("user", "", name),
-        Change::Stream { application, id } => ("stream", application, id),
-        Change::All => ("all", "", ""),
+        Change::Application(name) => ("application", name, "".into()),
+        Change::Device { application, device } => ("device", application, device.into()),
+        Change::Command { application, targets } => ("command", application, json!(targets).to_string().into()),
+        Change::Key(prefix) => ("key", "", prefix.into()),
+        Change::User(name) => ("user", "", name.into()),
+        Change::Stream { application, id } => ("stream", application, id.into()),
+        Change::All => ("all", "", "".into()),
     }
 }
 
@@ -125,6 +129,10 @@ fn change(row: &Row) -> Result<Option<Change>, Failure> {
         "device" => Change::Device {
             application,
             device: name,
+        },
+        "command" => Change::Command {
+            application,
+            targets: serde_json::from_str(&name).unwrap_or_default(),
         },
         "key" => Change::Key(name),
         "user" => Change::User(name),

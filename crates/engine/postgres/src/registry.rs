@@ -5,9 +5,10 @@
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
 //! | `outbox.rs` | what is told of devices |
-//! | `groups.rs`, `tickets.rs`, `sessions.rs` | those of groups, of tickets and of Octave, behind interfaces of their own |
+//! | `groups.rs`, `tickets.rs`, `commands.rs`, `sessions.rs` | those of groups, of tickets, of commands and of Octave, behind interfaces of their own |
 
 mod applications;
+mod commands;
 mod devices;
 mod groups;
 mod metadata;

@@ -29,6 +29,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step { sql: TICKETS, needs: 1 },
     Step { sql: OCTAVE, needs: 1 },
     Step { sql: OUTBOX, needs: 1 },
+    Step {
+        sql: COMMANDS,
+        needs: 1,
+    },
 ];
 
 /// The names of tables are found by the `search_path` of the connection. Times are nanoseconds since 1970. Text is compared by its
@@ -210,6 +214,36 @@ CREATE TABLE outbox (
 );
 ";
 
+/// Commands to devices.
+const COMMANDS: &str = "
+CREATE TABLE commands (
+    number           bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    id               uuid NOT NULL UNIQUE,
+    device           bigint NOT NULL REFERENCES devices ON DELETE CASCADE,
+    gateways         json NOT NULL,            -- array of names
+    name             text NOT NULL,
+    content_type     text,
+    payload          bytea NOT NULL,
+    made             bigint NOT NULL,
+    expires          bigint NOT NULL,
+    taken            bigint,                   -- when; NULL: it waits
+    taken_by         text                      -- name of a device
+);
+
+CREATE INDEX commands_of_device ON commands (device);
+CREATE INDEX commands_by_expiry ON commands (expires);
+
+-- Who may fetch those that wait.
+CREATE TABLE command_ways (
+    application      bigint NOT NULL REFERENCES applications ON DELETE CASCADE,
+    target           text COLLATE \"C\" NOT NULL, -- name of a device: its own, or a gateway
+    command          bigint NOT NULL REFERENCES commands ON DELETE CASCADE,
+    PRIMARY KEY (application, target, command)
+);
+
+CREATE INDEX ways_of_command ON command_ways (command);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// Makes the database one of this release, unless it is, or is somebody else's. Gives the number of its newest change.
@@ -313,6 +347,10 @@ mod tests {
         Step { sql: OCTAVE, needs: 1 },
         Step { sql: OUTBOX, needs: 1 },
         Step {
+            sql: COMMANDS,
+            needs: 1,
+        },
+        Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
@@ -326,12 +364,16 @@ mod tests {
         Step { sql: OCTAVE, needs: 1 },
         Step { sql: OUTBOX, needs: 1 },
         Step {
+            sql: COMMANDS,
+            needs: 1,
+        },
+        Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
         Step {
             sql: "CREATE TABLE shelves (name text); ALTER TABLE users DROP COLUMN colour",
-            needs: 5,
+            needs: 6,
         },
     ];
     const FAILING: &[Step] = &[
@@ -343,8 +385,12 @@ mod tests {
         Step { sql: OCTAVE, needs: 1 },
         Step { sql: OUTBOX, needs: 1 },
         Step {
+            sql: COMMANDS,
+            needs: 1,
+        },
+        Step {
             sql: "CREATE TABLE shelves (name text); INSERT INTO nowhere VALUES (1)",
-            needs: 5,
+            needs: 6,
         },
     ];
 
@@ -376,19 +422,19 @@ mod tests {
         };
         let url = postgres.database().unwrap();
         open(&url, STEPS).await.unwrap();
-        assert_eq!(versions(postgres, &url), "4|1|1");
-        open(&url, FAILING).await.unwrap_err();
-        assert_eq!(versions(postgres, &url), "4|1|1", "all or none");
-        open(&url, EXPANDED).await.unwrap();
         assert_eq!(versions(postgres, &url), "5|1|1");
+        open(&url, FAILING).await.unwrap_err();
+        assert_eq!(versions(postgres, &url), "5|1|1", "all or none");
+        open(&url, EXPANDED).await.unwrap();
+        assert_eq!(versions(postgres, &url), "6|1|1");
         open(&url, STEPS)
             .await
             .expect("the previous release runs beside the new one");
         open(&url, CONTRACTED).await.unwrap();
-        assert_eq!(versions(postgres, &url), "6|5|1");
+        assert_eq!(versions(postgres, &url), "7|6|1");
         let refused = open(&url, STEPS).await.unwrap_err();
         assert!(
-            refused.contains("newer version") && refused.contains("knows 4"),
+            refused.contains("newer version") && refused.contains("knows 5"),
             "{refused}"
         );
         assert!(!refused.contains("sockeye-pw"), "{refused}");
@@ -409,7 +455,7 @@ mod tests {
         for node in nodes {
             node.await.unwrap().unwrap();
         }
-        assert_eq!(versions(postgres, &url), "6|5|1");
+        assert_eq!(versions(postgres, &url), "7|6|1");
     }
 
     #[tokio::test]

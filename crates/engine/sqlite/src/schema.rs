@@ -18,6 +18,7 @@ pub(crate) const STEPS: &[&[&str]] = &[
     &[TICKETS],
     &[OCTAVE],
     &[OUTBOX],
+    &[COMMANDS],
 ];
 
 /// Topics and their records.
@@ -238,6 +239,36 @@ CREATE TABLE outbox (
 ) STRICT;
 ";
 
+/// Commands to devices.
+const COMMANDS: &str = "
+CREATE TABLE commands (
+    number           INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               TEXT NOT NULL UNIQUE,  -- UUID
+    device           INTEGER NOT NULL,
+    gateways         TEXT NOT NULL,         -- JSON array of names
+    name             TEXT NOT NULL,
+    content_type     TEXT,
+    payload          BLOB NOT NULL,
+    made             INTEGER NOT NULL,
+    expires          INTEGER NOT NULL,
+    taken            INTEGER,               -- when; NULL: it waits
+    taken_by         TEXT                   -- name of a device
+) STRICT;
+
+CREATE INDEX commands_of_device ON commands (device);
+CREATE INDEX commands_by_expiry ON commands (expires);
+
+-- Who may fetch those that wait.
+CREATE TABLE command_ways (
+    application      INTEGER NOT NULL,
+    target           TEXT NOT NULL,         -- name of a device: its own, or a gateway
+    command          INTEGER NOT NULL,
+    PRIMARY KEY (application, target, command)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX ways_of_command ON command_ways (command);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -292,6 +323,7 @@ mod tests {
         &[TICKETS],
         &[OCTAVE],
         &[OUTBOX],
+        &[COMMANDS],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -307,6 +339,7 @@ mod tests {
         &[TICKETS],
         &[OCTAVE],
         &[OUTBOX],
+        &[COMMANDS],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -337,13 +370,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(7));
+        assert_eq!(kind_of(&path), Kind::Ours(8));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(9));
+        assert_eq!(kind_of(&path), Kind::Ours(10));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
-            matches!(refused, OpenError::Newer { found: 9, known: 7, .. }),
+            matches!(
+                refused,
+                OpenError::Newer {
+                    found: 10,
+                    known: 8,
+                    ..
+                }
+            ),
             "{refused}"
         );
     }
@@ -358,7 +398,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(7));
+        assert_eq!(kind_of(&path), Kind::Ours(8));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

@@ -6,6 +6,7 @@
 //! | `publish.rs` | one request from its head to its answer |
 //! | `query.rs` | the query parameters |
 //! | `body.rs` | reading the body within limits |
+//! | `commands.rs` | [`Commands`]: devices that wait for one |
 //! | `content.rs` | body and headers as events: payload, one CloudEvent, a batch |
 //! | `rules.rs` | what the application's rules make of the events |
 //! | `refusal.rs` | every way to be refused, with status and JSON body |
@@ -15,6 +16,7 @@
 //! The order is: query, credentials, body, event, rules, log. Who is not known never makes the server read a body.
 
 mod body;
+mod commands;
 mod content;
 mod metrics;
 mod outage;
@@ -35,12 +37,14 @@ use tokio::sync::Semaphore;
 
 use crate::outage::Outage;
 
+pub use commands::Commands;
 pub use metrics::Metrics;
 
 /// The endpoint: what its requests share.
 pub struct Ingest {
     log: Arc<dyn Log>,
     devices: Arc<Devices>,
+    commands: Arc<Commands>,
     instance: ByteString,
     retention: Retention,
     metrics: Metrics,
@@ -53,11 +57,12 @@ pub struct Ingest {
 // ----------------------------------------------------------------------------------------------
 
 impl Ingest {
-    /// An endpoint that publishes into `log` for `devices`. `instance` becomes the extension of that name; `retention` is
+    /// An endpoint that publishes into `log` for `devices`, which may wait for `commands`. `instance` becomes the extension of that name; `retention` is
     /// that of topics which the endpoint has to make.
     pub fn new(
         log: Arc<dyn Log>,
         devices: Arc<Devices>,
+        commands: Arc<Commands>,
         instance: impl Into<ByteString>,
         retention: Retention,
         metrics: Metrics,
@@ -66,6 +71,7 @@ impl Ingest {
         Self {
             log,
             devices,
+            commands,
             instance: instance.into(),
             retention,
             metrics,

@@ -1,6 +1,7 @@
 //! One publish request, from its head to its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -17,15 +18,17 @@ use sockeye_log::{AppendError, NewRecord, Topic, TopicError};
 
 use crate::Ingest;
 use crate::body::BodyRules;
+use crate::commands;
 use crate::content::{self, Context, Mode};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::rules;
 
-/// `POST /v1/{channel}`: 202 once the event is durable.
+/// `POST /v1/{channel}`: 202 once the event is durable; 200 with a command, if the device waits for one and one comes.
 pub(crate) async fn publish(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
     match ingest.publish(request).await {
-        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Ok(None) => StatusCode::ACCEPTED.into_response(),
+        Ok(Some(command)) => command,
         Err(refusal) => ingest.refuse(refusal),
     }
 }
@@ -58,7 +61,8 @@ impl Ingest {
         refusal.into_response()
     }
 
-    async fn publish(&self, request: Request) -> Result<(), Refusal> {
+    /// The command, if one was waited for and has come.
+    async fn publish(&self, request: Request) -> Result<Option<Response>, Refusal> {
         let (head, body) = request.into_parts();
         let query = Query::parse(head.uri.query()).map_err(|error| Refusal::BadRequest(error.to_string()))?;
         let channel = channel(head.uri.path())?;
@@ -73,7 +77,7 @@ impl Ingest {
             time: limits::HTTP_BODY_TIME,
             budget: &self.bodies,
         };
-        let (body, _held) = rules.read(&head.headers, body).await?;
+        let (body, held) = rules.read(&head.headers, body).await?;
 
         let context = Context {
             origin: self.origin(&publisher),
@@ -86,12 +90,11 @@ impl Ingest {
             let dropped = rules::obey(&policy.publish, &mut events, mode)?;
             self.metrics.dropped.inc_by(dropped as u64);
         }
-        if events.is_empty() {
-            return Ok(());
+        if !events.is_empty() {
+            self.append(&login, query.publish_as.as_deref(), &publisher, &events)
+                .await?;
+            self.storing.passed();
         }
-        self.append(&login, query.publish_as.as_deref(), &publisher, &events)
-            .await?;
-        self.storing.passed();
 
         let bytes = events
             .iter()
@@ -100,7 +103,13 @@ impl Ingest {
             .sum::<usize>();
         self.metrics.events.inc_by(events.len() as u64);
         self.metrics.bytes.inc_by(bytes as u64);
-        Ok(())
+        // Whoever waits holds nothing that others need.
+        drop((events, held));
+        let Some(seconds) = query.command_timeout.filter(|seconds| *seconds > 0) else {
+            return Ok(None);
+        };
+        let command = self.commands.wait(&publisher, Duration::from_secs(seconds)).await;
+        Ok(command.map(|command| commands::answer(command, &publisher.sender.name)))
     }
 
     fn origin(&self, publisher: &Publisher) -> Origin {

@@ -15,8 +15,7 @@ pub(crate) struct Query<'a> {
     pub(crate) publish_as: Option<Cow<'a, str>>,
     /// `data_schema`: becomes the attribute `dataschema`.
     pub(crate) data_schema: Option<Cow<'a, str>>,
-    /// `ct`, or `commandTimeout`: how long to wait for a command, in seconds. Commands are to come; until then nobody
-    /// waits.
+    /// `ct`, or `commandTimeout`: how long to wait for a command, in seconds.
     pub(crate) command_timeout: Option<u64>,
 }
 

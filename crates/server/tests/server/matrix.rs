@@ -82,6 +82,17 @@ const CALLS: &[(&str, &str, &str)] = &[
         r#"{"action":"drop"}"#,
     ),
     ("GET", "/api/groups/v1alpha1/apps/{app}/dead-letters", ""),
+    (
+        "POST",
+        "/api/command/v1alpha1/apps/{app}/devices/{device}?command=c",
+        "{}",
+    ),
+    ("GET", "/api/command/v1alpha1/apps/{app}/commands/{command}", ""),
+    ("GET", "/api/console/v1alpha1/info", ""),
+    ("GET", "/.well-known/drogue-endpoints", ""),
+    ("GET", "/.well-known/drogue-version", ""),
+    ("GET", "/.well-known/openid-configuration", ""),
+    ("GET", "/.well-known/no-single-sign-on", ""),
     ("POST", "/session", ""),
     ("OPEN", "/session/{id}/ws", ""),
     ("OPEN", "/session//ws", ""),
@@ -116,6 +127,7 @@ const ALL_METHODS: &[&str] = &[
     "/kafka-ws/{*rest}",
     "/session/{id}/ws",
     "/session//ws",
+    "/.well-known/no-single-sign-on",
     "/v5.0",
     "/",
     "/v1",
@@ -233,13 +245,33 @@ impl Cells {
             "g"
         };
         let new = format!("new{}-{caller}", self.made);
+        let command = if path.contains("{command}") {
+            self.command(&name).await
+        } else {
+            String::new()
+        };
         let fill = |text: &str| {
             fill(text, &name)
                 .replace("{new}", &new)
                 .replace("{group}", group)
+                .replace("{command}", &command)
                 .replace("{prefix}", if of_key.is_empty() { "" } else { prefix(&of_key) })
         };
         self.send(caller, method, &fill(path), &fill(body), &name).await
+    }
+
+    /// The id of a command to a device of `application`.
+    async fn command(&self, application: &str) -> String {
+        let path = format!("/api/command/v1alpha1/apps/{application}/devices/d?command=c");
+        let shown = self.shown("root", &path, application).concat();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n{shown}\r\n");
+        let mut stream = TcpStream::connect(self.server.http_address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        let location = said.lines().find_map(|line| line.strip_prefix("location: "));
+        let location = location.unwrap_or_else(|| panic!("{application}: {said}"));
+        location.rsplit('/').next().unwrap().to_owned()
     }
 
     /// The lines of the head in which a caller shows who it is. The device that may call is one of `application`.

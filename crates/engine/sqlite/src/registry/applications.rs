@@ -103,6 +103,8 @@ pub(super) fn set_members(
 pub(super) fn delete(connection: &Connection, name: &str, pre: Preconditions) -> Result<(), Refusal> {
     let (id, _) = must_find(connection, name, pre)?;
     for sql in [
+        "DELETE FROM command_ways WHERE application = ?1",
+        "DELETE FROM commands WHERE device IN (SELECT id FROM devices WHERE application = ?1)",
         "DELETE FROM device_logins WHERE application = ?1",
         "DELETE FROM devices WHERE application = ?1",
         "DELETE FROM group_positions WHERE application = ?1",

@@ -7,6 +7,7 @@ use sockeye_event::origin::Change;
 use sockeye_registry::{Device, DeviceChange, DeviceSpec, Page, Preconditions, WriteError};
 
 use super::applications::{self, limit, must_know, offset};
+use super::commands;
 use super::metadata::{self, COLUMNS, Stored};
 use super::row::Refusal;
 
@@ -97,6 +98,7 @@ pub(super) fn delete(
     connection
         .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
         .execute([stored.id])?;
+    commands::delete_of_device(connection, stored.id)?;
     connection
         .prepare_cached("DELETE FROM devices WHERE id = ?1")?
         .execute([stored.id])?;

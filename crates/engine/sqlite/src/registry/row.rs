@@ -13,7 +13,7 @@ pub(super) struct Json<T>(pub(super) T);
 /// A column of a UUID as text, as people see it elsewhere.
 pub(super) struct Id(pub(super) Uuid);
 
-/// A column of nanoseconds since 1970.
+/// A column of nanoseconds since 1970; the ends of what it holds (1677, 2262) stand for what is beyond.
 pub(super) struct Nanos(pub(super) Timestamp);
 
 /// Why a job of the writer stored nothing.
@@ -59,8 +59,8 @@ impl FromSql for Id {
 
 impl ToSql for Nanos {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let nanos = i64::try_from(self.0.as_nanosecond())
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let nanos = self.0.as_nanosecond();
+        let nanos = i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX });
         Ok(ToSqlOutput::from(nanos))
     }
 }

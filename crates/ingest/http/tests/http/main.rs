@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod batch;
+mod commands;
 mod publish;
 mod rules;
 mod world;

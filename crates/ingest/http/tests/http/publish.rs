@@ -140,7 +140,7 @@ async fn statuses() {
         ("/v1/temp", "", &json_type, "{\"a\":1}", 202, ""),
         ("/v1/temp", "", &[], "", 202, ""),
         ("/v1/temp/", "", &[], "x", 202, ""),
-        ("/v1/temp", "&ct=30", &[], "x", 202, ""),
+        ("/v1/temp", "&ct=0", &[], "x", 202, ""),
         ("/v1/temp", "&commandTimeout=0&more=1", &[], "x", 202, ""),
         ("/v1/temp", "", &json_type, "{\"a\":", 406, "application/json"),
         ("/v1/temp", "", &json_type, "", 406, "application/json"),

@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use sockeye_access::Devices;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_event::{Event, binary};
-use sockeye_ingest_http::{Ingest, Metrics, router};
+use sockeye_ingest_http::{Commands, Ingest, Metrics, router};
 use sockeye_log::{
     AppendError, Batch, Follow, Log, NewRecord, Position, ReadError, ReadLimit, Retention, Span, Topic, TopicError,
     Unavailable,
 };
 use sockeye_registry::{Application, Device, Preconditions, Registry};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// `Authorization` of device `d`, with `?application=app`.
@@ -58,7 +59,17 @@ impl World {
         });
         let devices = Arc::new(Devices::new(registry.clone()));
         let metrics = Metrics::default();
-        let ingest = Ingest::new(log.clone(), devices, "test", Retention::default(), metrics.clone());
+        let commands = Arc::new(Commands::new(registry.clone(), CancellationToken::new()));
+        let waking = Arc::clone(&commands);
+        tokio::spawn(async move { waking.run().await });
+        let ingest = Ingest::new(
+            log.clone(),
+            devices,
+            commands,
+            "test",
+            Retention::default(),
+            metrics.clone(),
+        );
         let world = Self {
             router: router(Arc::new(ingest)),
             registry,
