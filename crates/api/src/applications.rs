@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sockeye_access::Permission;
 use sockeye_event::name;
 use sockeye_log::Topic;
-use sockeye_policy::Policy;
+use sockeye_policy::{Keep, Policy, retention_of};
 use sockeye_registry::Application;
 
 use crate::Api;
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     let name = application.metadata.name.clone();
     name::application(&name).map_err(|error| ApiError::BadRequest(format!("`metadata.name`: {error}")))?;
     no_application_in(&application)?;
-    policy_of(&application)?;
+    let retention = policy_of(&application)?.keep.retention(api.retention);
     let mut application = without_conditions(application);
     application.owner = login.name;
 
@@ -59,7 +59,7 @@ pub(crate) async fn create(
     api.registry.create_application(application).await?;
     // After the application: a topic without one would be in the way of the next try. Whoever needs it first makes it, if this fails.
     let topic = Topic::events_of(name.clone());
-    if let Err(error) = api.log.create_topic(&topic, api.retention).await {
+    if let Err(error) = api.log.create_topic(&topic, retention).await {
         tracing::warn!(%error, %topic, "the log of a new application is made when it is needed");
     }
     let location = format!("/api/registry/v1alpha1/apps/{name}");
@@ -111,12 +111,19 @@ pub(crate) async fn update(
         ));
     }
     no_application_in(&application)?;
-    policy_of(&application)?;
-    api.application(&login, &name, Permission::Write).await?;
+    let keep = policy_of(&application)?.keep;
+    // Held until the log is told, so that of two changes the last one counts there too.
+    let _one_at_a_time = api.lifecycle.lock().await;
+    let before = api.application(&login, &name, Permission::Write).await?;
     let pre = preconditions(&application.metadata);
     api.registry
         .update_application(without_conditions(application), pre)
         .await?;
+    let default = Keep::default();
+    if keep != default || retention_of(&before.spec, api.retention) != api.retention {
+        let topic = Topic::events_of(name);
+        api.log.create_topic(&topic, keep.retention(api.retention)).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

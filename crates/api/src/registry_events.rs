@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use sockeye_event::binary;
 use sockeye_limits as limits;
 use sockeye_log::{AppendError, Log, NewRecord, Retention, Topic};
+use sockeye_policy::retention_of;
 use sockeye_registry::{DeviceChange, Registry, Teller};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -175,8 +176,8 @@ impl Destination {
         match self.log.append(&topic, records.clone()).await {
             Ok(()) => true,
             Err(AppendError::NoTopic(_)) => {
-                self.log.create_topic(&topic, self.retention).await.is_ok()
-                    && self.log.append(&topic, records).await.is_ok()
+                let retention = retention_of(&found.spec, self.retention);
+                self.log.create_topic(&topic, retention).await.is_ok() && self.log.append(&topic, records).await.is_ok()
             }
             Err(error) => {
                 tracing::debug!(%error, %topic, "what became of devices is not told yet");

@@ -54,6 +54,13 @@ pub const RULE_STEPS: usize = 100;
 pub const RULE_CONDITIONS: usize = 1_000;
 /// Deepest nesting of `not`, `and` and `or` in a rule: who asks recurses as deep.
 pub const RULE_DEPTH: usize = 32;
+/// A quota is so much time's worth that may be published at once: quotas are by the second.
+pub const QUOTA_BURST: Duration = Duration::from_secs(1);
+/// Devices whose quota is counted, at most, and as many applications: those that published more than they may again at once, about
+/// 15 MB. One beyond them takes the place of another, which may then publish a second's worth too much.
+pub const QUOTA_BUCKETS: usize = 100_000;
+/// Once they are so many, those that count no more are looked for this often: that takes a few milliseconds.
+pub const QUOTA_SWEEP: Duration = Duration::from_secs(1);
 /// Longest value of one attribute or extension, in bytes: attributes are for routing, payloads for content.
 pub const ATTRIBUTE_VALUE: usize = 4 * KIB;
 /// Most extension attributes of one event a device may send: bounds the header block of a record.
@@ -299,6 +306,8 @@ pub const CURSOR: usize = 16 * KIB;
 pub const RETAIN_AGE: Duration = Duration::from_hours(7 * 24);
 /// Default retention: what is beyond this size is removed, oldest first.
 pub const RETAIN_BYTES: u64 = 1024 * MIB as u64;
+/// Smallest retention by size: as much as one batch.
+pub const RETAIN_BYTES_LEAST: u64 = MIB as u64;
 /// `Retry-After` of a 503, in seconds: a full queue drains in well under that.
 pub const RETRY_AFTER_SECONDS: u64 = 1;
 

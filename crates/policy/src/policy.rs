@@ -3,13 +3,17 @@
 use serde_json::{Map, Value};
 
 use crate::field::Field;
-use crate::{PolicyError, Rules};
+use crate::{Keep, PolicyError, Quota, Rules};
 
 /// What an application wants of its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `spec.publish.rules`: for what devices publish.
     pub publish: Rules,
+    /// `spec.quota`: how much of it.
+    pub quota: Quota,
+    /// `spec.retention`: how long it is kept.
+    pub keep: Keep,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -18,11 +22,11 @@ impl Policy {
     /// Reads the `spec` of an application. What is not known is an error: a rule that is misspelt, or that nobody obeys, must not
     /// look like one that holds.
     pub fn of(spec: &Map<String, Value>) -> Result<Self, PolicyError> {
-        let publish = match spec.get("publish") {
-            Some(section) => Rules::read(&Field::section("publish", section))?,
-            None => Rules::default(),
-        };
-        Ok(Self { publish })
+        Ok(Self {
+            publish: section(spec, "publish", Rules::read)?,
+            quota: section(spec, "quota", Quota::read)?,
+            keep: section(spec, "retention", Keep::read)?,
+        })
     }
 
     /// Whether there is nothing to obey.
@@ -34,4 +38,14 @@ impl Policy {
     pub fn weight(&self) -> usize {
         size_of::<Self>() + self.publish.weight()
     }
+}
+
+/// What a section says; what it does if it is not there.
+pub(crate) fn section<T: Default>(
+    spec: &Map<String, Value>,
+    name: &str,
+    read: impl FnOnce(&Field<'_>) -> Result<T, PolicyError>,
+) -> Result<T, PolicyError> {
+    spec.get(name)
+        .map_or_else(|| Ok(T::default()), |section| read(&Field::section(name, section)))
 }

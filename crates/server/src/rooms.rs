@@ -16,6 +16,7 @@ use sockeye_dialect_octave::Octave;
 use sockeye_ingest_http::{Commands, Ingest};
 use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
+use sockeye_policy::retention_of;
 use sockeye_registry::{Page, Registry};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -243,7 +244,7 @@ async fn prepare(engines: &Engines, config: &Config) -> Result<(), StartError> {
     retain(&*engines.registry, &*engines.log, config.retention).await
 }
 
-/// Lets the configured retention hold for the logs of all applications, also for those made under another one.
+/// Lets the configured retention hold for the logs of all applications that do not say another, also for those made under another one.
 async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) -> Result<(), StartError> {
     let mut page = Page {
         offset: 0,
@@ -258,8 +259,9 @@ async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) ->
         // Side by side, so that many become one commit.
         stream::iter(applications)
             .map(async |application| {
+                let of_events = retention_of(&application.spec, retention);
                 let [events, dead_letters] = Topic::all_of(application.metadata.name);
-                log.create_topic(&events, retention).await?;
+                log.create_topic(&events, of_events).await?;
                 match log.span(&dead_letters).await {
                     Ok(_) => log.create_topic(&dead_letters, retention).await,
                     // Most applications have none, and whoever stores the first one makes it.

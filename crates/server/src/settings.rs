@@ -309,7 +309,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         set: |config, text| {
             put(
                 &mut config.retention.bytes,
-                value::size(text).filter(|bytes| *bytes >= limits::MIB as u64),
+                value::size(text).filter(|bytes| *bytes >= limits::RETAIN_BYTES_LEAST),
             )
         },
     },

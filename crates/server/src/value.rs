@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
 use sockeye_access::oidc::Shape;
 use sockeye_limits as limits;
+pub(crate) use sockeye_policy::units::{duration, retention_age, size};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
@@ -57,24 +57,9 @@ pub(crate) fn number(text: &str, least: usize, most: usize) -> Option<usize> {
     text.parse().ok().filter(|number| (least..=most).contains(number))
 }
 
-/// A duration such as `90s`, `1h30m` or `7d`; days have 24 hours. One without a unit is none.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let span: Span = text.parse().ok()?;
-    span.to_duration(SpanRelativeTo::days_are_24_hours())
-        .ok()?
-        .try_into()
-        .ok()
-}
-
 /// A duration of so many whole seconds.
 pub(crate) fn seconds(text: &str, allowed: RangeInclusive<u64>) -> Option<Duration> {
     duration(text).filter(|time| allowed.contains(&time.as_secs()))
-}
-
-/// How long events are kept: long enough to be read, and within what times can count.
-pub(crate) fn retention_age(text: &str) -> Option<Duration> {
-    const HUNDRED_YEARS: u64 = 100 * 366 * 24 * 3600;
-    seconds(text, 1..=HUNDRED_YEARS)
 }
 
 /// URLs of providers: what is fetched from them has to be theirs, so that nobody stands between but on this machine.
@@ -156,25 +141,6 @@ pub(crate) fn postgres(text: &str) -> Option<String> {
         .iter()
         .any(|scheme| text.starts_with(scheme))
         .then(|| text.to_owned())
-}
-
-/// A size in bytes, with a decimal or binary unit or without one: `1073741824`, `1GiB`, `2 GB`.
-pub(crate) fn size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" => 1000,
-        "mb" => 1000 * 1000,
-        "gb" => 1000 * 1000 * 1000,
-        "tb" => 1000 * 1000 * 1000 * 1000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// A name that is safe in the attribute of an event and in a URI.
@@ -278,25 +244,6 @@ mod tests {
         let most = vec!["a"; limits::TLS_CERTIFICATES];
         assert!(paths(&most.join(",")).is_some());
         assert!(paths(&[&most[..], &["a"]].concat().join(",")).is_none());
-    }
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in [
-            ("65536", Some(65_536)),
-            ("1GiB", Some(1 << 30)),
-            ("1 gib", Some(1 << 30)),
-            ("2GB", Some(2_000_000_000)),
-            ("0", Some(0)),
-            ("", None),
-            ("GiB", None),
-            ("1.5GiB", None),
-            ("-1", None),
-            ("1 GiX", None),
-            ("99999999TiB", None),
-        ] {
-            assert_eq!(size(text), bytes, "{text:?}");
-        }
     }
 
     #[test]

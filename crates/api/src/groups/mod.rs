@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sockeye_access::Permission;
 use sockeye_event::name as names;
 use sockeye_log::{Cursor, GroupError, GroupId, GroupPosition, ReadError, Span, Topic};
+use sockeye_policy::retention_of;
 
 pub use live::{LiveGroup, LiveGroups, LiveMember};
 pub(crate) use name::Selected;
@@ -171,8 +172,9 @@ impl Api {
         }
         // An application that never had an event may have no log yet, one that is being deleted has none any more.
         let _one_at_a_time = self.lifecycle.lock().await;
-        self.application(login, &group.application, Permission::Write).await?;
-        self.log.create_topic(&topic, self.retention).await?;
+        let application = self.application(login, &group.application, Permission::Write).await?;
+        let retention = retention_of(&application.spec, self.retention);
+        self.log.create_topic(&topic, retention).await?;
         Ok((group, self.log.span(&topic).await?))
     }
 

@@ -13,6 +13,7 @@ use sockeye_access::{AuthorizeError, Caller, Holder, Permission, audit};
 use sockeye_delivery::{Begin, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{ReadError, Span, Topic};
+use sockeye_policy::retention_of;
 use sockeye_registry::Application;
 use sockeye_ws::{deflate, handshake};
 use tokio::time::timeout;
@@ -174,7 +175,8 @@ impl Dojot {
         }
         // The topic of an application that is being deleted goes before it.
         self.same(caller, application).await?;
-        let made = self.log.create_topic(topic, self.settings.retention).await;
+        let retention = retention_of(&application.spec, self.settings.retention);
+        let made = self.log.create_topic(topic, retention).await;
         made.map_err(Close::internal)?;
         self.log.span(topic).await.map_err(Close::internal)
     }

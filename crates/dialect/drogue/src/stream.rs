@@ -11,6 +11,7 @@ use sockeye_access::{AuthorizeError, Caller, Permission, audit};
 use sockeye_delivery::{Begin, Joining, Receipts, Selection, Session as _, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{Cursor, Position, ReadError, Span, Topic};
+use sockeye_policy::retention_of;
 use sockeye_registry::Application;
 use sockeye_ws::{deflate, handshake};
 use tokio::time::timeout;
@@ -160,7 +161,8 @@ impl Drogue {
         if again.metadata.uid != application.metadata.uid {
             return Err(Refusal::NoApplication(again.metadata.name.clone()));
         }
-        self.log.create_topic(topic, self.retention).await?;
+        let retention = retention_of(&again.spec, self.retention);
+        self.log.create_topic(topic, retention).await?;
         Ok(self.log.span(topic).await?)
     }
 

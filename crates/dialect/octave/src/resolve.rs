@@ -6,6 +6,7 @@ use sockeye_access::Permission;
 use sockeye_delivery::{Balance, Encoder, Joining, Receipts, Seat, Selection, Subscription};
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError, ReadLimit, Span, Topic};
+use sockeye_policy::retention_of;
 use sockeye_registry::{Application, Page};
 use tokio::time::timeout;
 
@@ -280,10 +281,10 @@ impl Octave {
             span => return Ok(span?),
         }
         // The topic of an application that is being deleted goes after it.
-        if self.registry.application(topic.application()).await?.is_none() {
-            return Err(Problem::new(403, crate::answer::DENIED));
-        }
-        self.log.create_topic(topic, self.retention).await?;
+        let found = self.registry.application(topic.application()).await?;
+        let application = found.ok_or_else(|| Problem::new(403, crate::answer::DENIED))?;
+        let retention = retention_of(&application.spec, self.retention);
+        self.log.create_topic(topic, retention).await?;
         Ok(self.log.span(topic).await?)
     }
 

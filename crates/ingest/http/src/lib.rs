@@ -13,7 +13,7 @@
 //! | `outage.rs` | what is said in the log while requests are refused for the server's own trouble |
 //! | `metrics.rs` | [`Metrics`] |
 //!
-//! The order is: query, credentials, body, event, rules, log. Who is not known never makes the server read a body.
+//! The order is: query, credentials, body, event, quota, rules, log. Who is not known never makes the server read a body.
 
 mod body;
 mod commands;
@@ -33,6 +33,7 @@ use bytestring::ByteString;
 use sockeye_access::Devices;
 use sockeye_limits as limits;
 use sockeye_log::{Log, Retention};
+use sockeye_policy::Quotas;
 use tokio::sync::Semaphore;
 
 use crate::outage::Outage;
@@ -48,6 +49,7 @@ pub struct Ingest {
     instance: ByteString,
     retention: Retention,
     metrics: Metrics,
+    quotas: Quotas,
     /// One permit for each byte that the bodies of all requests may hold.
     bodies: Semaphore,
     authenticating: Outage,
@@ -57,8 +59,8 @@ pub struct Ingest {
 // ----------------------------------------------------------------------------------------------
 
 impl Ingest {
-    /// An endpoint that publishes into `log` for `devices`, which may wait for `commands`. `instance` becomes the extension of that name; `retention` is
-    /// that of topics which the endpoint has to make.
+    /// An endpoint that publishes into `log` for `devices`, which may wait for `commands`. `instance` becomes the extension of that
+    /// name; `retention` is that of topics which the endpoint has to make, unless their application says another.
     pub fn new(
         log: Arc<dyn Log>,
         devices: Arc<Devices>,
@@ -75,6 +77,7 @@ impl Ingest {
             instance: instance.into(),
             retention,
             metrics,
+            quotas: Quotas::default(),
             bodies,
             authenticating: Outage::new("devices cannot be authenticated"),
             storing: Outage::new("events cannot be stored"),

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// The body did not arrive in time or broke off.
     Body,
+    /// The application or the device published more than its quota.
+    Quota,
     /// A queue was full.
     Busy,
     /// The log or the registry did not answer.
@@ -82,6 +84,7 @@ impl Kind {
             Self::Rule => "rule",
             Self::TooLarge => "too_large",
             Self::Body => "body",
+            Self::Quota => "quota",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
         }

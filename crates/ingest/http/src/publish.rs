@@ -15,6 +15,8 @@ use sockeye_event::{Event, binary};
 use sockeye_event::{Origin, Party};
 use sockeye_limits as limits;
 use sockeye_log::{AppendError, NewRecord, Topic, TopicError};
+use sockeye_policy::Quota;
+use tokio::time::Instant;
 
 use crate::Ingest;
 use crate::body::BodyRules;
@@ -87,6 +89,7 @@ impl Ingest {
         };
         let mut events = content::events(&context, mode, declared, &head.headers, body)?;
         if let Some(policy) = &publisher.policy {
+            self.take(&policy.quota, &publisher, &events)?;
             let dropped = rules::obey(&policy.publish, &mut events, mode)?;
             self.metrics.dropped.inc_by(dropped as u64);
         }
@@ -96,13 +99,9 @@ impl Ingest {
             self.storing.passed();
         }
 
-        let bytes = events
-            .iter()
-            .filter_map(|event| event.data.as_ref())
-            .map(Bytes::len)
-            .sum::<usize>();
-        self.metrics.events.inc_by(events.len() as u64);
-        self.metrics.bytes.inc_by(bytes as u64);
+        let (count, bytes) = amount(&events);
+        self.metrics.events.inc_by(count);
+        self.metrics.bytes.inc_by(bytes);
         // Whoever waits holds nothing that others need.
         drop((events, held));
         let Some(seconds) = query.command_timeout.filter(|seconds| *seconds > 0) else {
@@ -110,6 +109,21 @@ impl Ingest {
         };
         let command = self.commands.wait(&publisher, Duration::from_secs(seconds)).await;
         Ok(command.map(|command| commands::answer(command, &publisher.sender.name)))
+    }
+
+    /// What the events take of the quotas of their application and device.
+    fn take(&self, quota: &Quota, publisher: &Publisher, events: &[Event]) -> Result<(), Refusal> {
+        if quota.is_empty() {
+            return Ok(());
+        }
+        let Publisher {
+            application, device, ..
+        } = publisher;
+        let now = Instant::now().into_std();
+        let taken = self
+            .quotas
+            .take(quota, &application.uid, &device.uid, amount(events), now);
+        taken.map_err(Refusal::OverQuota)
     }
 
     fn origin(&self, publisher: &Publisher) -> Origin {
@@ -143,9 +157,17 @@ impl Ingest {
         if again.application.uid != publisher.application.uid {
             return Err(Refusal::WRONG_CREDENTIALS);
         }
-        self.log.create_topic(&topic, self.retention).await?;
+        let keep = again.policy.as_ref().map(|policy| policy.keep).unwrap_or_default();
+        self.log.create_topic(&topic, keep.retention(self.retention)).await?;
         Ok(self.log.append(&topic, records(events)).await?)
     }
+}
+
+/// Events, and bytes of their payloads.
+fn amount(events: &[Event]) -> (u64, u64) {
+    let payloads = events.iter().filter_map(|event| event.data.as_ref());
+    let bytes = payloads.map(Bytes::len).sum::<usize>();
+    (events.len() as u64, bytes as u64)
 }
 
 fn records(events: &[Event]) -> Vec<NewRecord> {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sockeye_limits as limits;
+use sockeye_policy::Exceeded;
 
 use crate::metrics::Kind;
 
@@ -49,6 +50,9 @@ pub(crate) enum Refusal {
     /// 415: the body is packed.
     #[error("the body has the `Content-Encoding` `{0}`: send it as it is")]
     Encoded(String),
+    /// 429: more than the quota.
+    #[error(transparent)]
+    OverQuota(Exceeded),
     /// 503: a queue is full.
     #[error("{0}")]
     Busy(&'static str),
@@ -86,6 +90,7 @@ impl Refusal {
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::OverQuota(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoWebhook => StatusCode::NOT_IMPLEMENTED,
             Self::Busy(_) | Self::AuthenticationBusy(_) | Self::AuthenticationUnavailable(_) | Self::Unavailable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -104,10 +109,20 @@ impl Refusal {
             Self::BodyBroken(_) => "PayloadError",
             Self::TooLarge(_) => "PayloadTooLarge",
             Self::Encoded(_) => "UnsupportedMediaType",
+            Self::OverQuota(_) => "TooManyRequests",
             Self::Busy(_) => "Busy",
             Self::NoWebhook => "NotImplemented",
             Self::AuthenticationBusy(_) | Self::AuthenticationUnavailable(_) => "AuthenticationServiceError",
             Self::Unavailable(_) => "Unavailable",
+        }
+    }
+
+    /// Whole seconds after which it is worth a try.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::OverQuota(exceeded) => Some(exceeded.retry_after()),
+            other if other.status() == StatusCode::SERVICE_UNAVAILABLE => Some(limits::RETRY_AFTER_SECONDS),
+            _ => None,
         }
     }
 
@@ -122,6 +137,7 @@ impl Refusal {
             Self::ByRule(_) => Kind::Rule,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::BodyTime | Self::BodyBroken(_) => Kind::Body,
+            Self::OverQuota(_) => Kind::Quota,
             Self::Busy(_) | Self::AuthenticationBusy(_) => Kind::Busy,
             Self::AuthenticationUnavailable(_) | Self::Unavailable(_) => Kind::Unavailable,
         }
@@ -141,8 +157,8 @@ impl IntoResponse for Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(limits::RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));

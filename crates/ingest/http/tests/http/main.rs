@@ -5,5 +5,6 @@
 mod batch;
 mod commands;
 mod publish;
+mod quotas;
 mod rules;
 mod world;
