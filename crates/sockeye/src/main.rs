@@ -7,7 +7,7 @@
 //! | `demo/` | the whole way of an event, with this machine as the devices |
 //! | `stream.rs`, `publish.rs` | a client's and a device's end |
 //! | `filter.rs` | the language of `where` and `fields`, for JSON lines |
-//! | `app.rs`, `device.rs`, `key.rs` | the registry of a server |
+//! | `app/`, `device.rs`, `member.rs`, `key.rs`, `user.rs` | the registry of a server |
 //! | `import.rs` | what clients of other systems carry in their code |
 //! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
@@ -29,6 +29,7 @@ mod group;
 mod import;
 mod key;
 mod manual;
+mod member;
 mod output;
 mod publish;
 mod serve;

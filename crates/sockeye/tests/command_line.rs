@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sockeye_event::event::TYPE_EVENT as EVENT;
 use support::{APP, DEVICE, PASSWORD, Server, sockeye};
 
@@ -29,6 +29,31 @@ fn applications_devices_and_keys() {
     assert_eq!(names, ["one", "two"]);
     let two = &lines(server.cli_ok(&["app", "show", "two"]))[0];
     assert_eq!(two["members"][""]["role"], "reader");
+
+    server.cli_ok(&[
+        "app",
+        "set",
+        "one",
+        "--retain",
+        "30d",
+        "--device-events-per-second",
+        "5",
+    ]);
+    server.cli_ok(&["app", "set", "one", "--events-per-second", "100", "--retain", "default"]);
+    let one = &lines(server.cli_ok(&["app", "show", "one"]))[0];
+    assert_eq!(one["spec"], json!({"quota": {"events": 100, "device": {"events": 5}}}));
+
+    server.cli_ok(&["key", "create", "--user", "jane"]);
+    server.cli_ok(&["member", "set", "one", "jane"]);
+    server.cli_ok(&["member", "set", "one", "", "--role", "reader"]);
+    server.cli_ok(&["member", "set", "one", "jane", "--role", "admin"]);
+    let members = [
+        json!({"user": "", "role": "reader"}),
+        json!({"user": "jane", "role": "admin"}),
+    ];
+    assert_eq!(lines(server.cli_ok(&["member", "list", "one"])), members);
+    server.cli_ok(&["member", "remove", "one", ""]);
+    assert_eq!(lines(server.cli_ok(&["member", "list", "one"])), members[1..]);
 
     let made = &lines(server.cli_ok(&["device", "create", "one", "d", "--gateway", "gw"]))[0];
     let password = made["password"].as_str().unwrap();
@@ -70,11 +95,31 @@ fn applications_devices_and_keys() {
 fn errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
+    server.cli_ok(&["app", "create", "one"]);
     for (words, text) in [
         (&["app", "create", "Upper"][..], "lower"),
         (&["app", "create", "api"], "a path of the server itself"),
         (&["app", "show", "none"], "404"),
         (&["device", "create", "none", "d"], "none"),
+        (
+            &["app", "set", "none", "--retain", "7d"],
+            "there is no application `none`",
+        ),
+        (&["app", "set", "one"], "--retain"),
+        (
+            &["app", "set", "one", "--rules", "no-such-file"],
+            "cannot read no-such-file",
+        ),
+        (
+            &["app", "set", "one", "--events-per-second", "many"],
+            "`spec.quota.events`",
+        ),
+        (&["member", "list", "none"], "there is no application `none`"),
+        (&["member", "remove", "one", "jane"], "sockeye member list one"),
+        (
+            &["member", "set", "one", "jane", "--role", "owner"],
+            "reader, manager, admin",
+        ),
         (&["key", "show", "drg_nobody"], "sockeye key list"),
         (&["key", "delete", "drg_nobody"], "sockeye key list"),
         (&["stream", "none"], "Resource not found: Application / none"),

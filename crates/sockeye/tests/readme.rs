@@ -33,6 +33,11 @@ fn the_page_on_groups_works_as_it_stands() {
     works_as_it_stands("docs/groups.md", &[]);
 }
 
+#[test]
+fn the_page_on_applications_works_as_it_stands() {
+    works_as_it_stands("docs/applications.md", &[]);
+}
+
 /// With the Keycloak that stands at port 8081 there.
 #[tokio::test]
 async fn the_page_on_identity_works_as_it_stands() {

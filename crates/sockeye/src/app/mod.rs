@@ -1,16 +1,19 @@
 //! `sockeye app`: applications.
 
+mod set;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     client::{Client, ServerArgs},
+    member,
     output::{self, Output},
 };
 
-/// Create, list, show and delete applications.
+/// Create, list, show, change and delete applications.
 #[derive(Args, Debug)]
 pub struct AppArgs {
     #[command(subcommand)]
@@ -42,6 +45,13 @@ enum AppAction {
     Show {
         /// Name of the application.
         name: String,
+    },
+    /// Sets how long events of an application are kept, and how many may be published.
+    Set {
+        /// Name of the application.
+        name: String,
+        #[command(flatten)]
+        changes: set::Changes,
     },
     /// Deletes an application with its devices and all its events.
     Delete {
@@ -81,10 +91,14 @@ pub async fn run(args: AppArgs) -> Result<()> {
         AppAction::Show { name } => {
             let mut found = client.json(client.call(Method::GET, &apps(&[&name]))).await?;
             // Who may read an application may not always see its members.
-            if let Ok(members) = members(&client, &name).await {
+            if let Ok(members) = member::members(&client, &name).await {
                 found["members"] = members["members"].clone();
             }
             output::document(output, &found)?;
+        }
+        AppAction::Set { name, changes } => {
+            set::run(&client, &name, changes).await?;
+            output::say(&format!("changed application {name}"));
         }
         AppAction::Delete { name } => {
             client.send(client.call(Method::DELETE, &apps(&[&name]))).await?;
@@ -111,22 +125,9 @@ async fn create_with(client: &Client, name: &str, adopt: bool) -> Result<()> {
 
 /// Lets anyone read an application: the member `""` with role reader.
 pub async fn make_public(client: &Client, name: &str) -> Result<()> {
-    let mut members = members(client, name).await?;
-    members["members"][""] = json!({ "role": "reader" });
-    client
-        .send(client.call(Method::PUT, &members_of(name)).json(&members))
-        .await?;
-    Ok(())
-}
-
-async fn members(client: &Client, name: &str) -> Result<Value> {
-    client.json(client.call(Method::GET, &members_of(name))).await
+    member::set(client, name, "", "reader").await
 }
 
 fn apps<'a>(rest: &[&'a str]) -> Vec<&'a str> {
     [&["api", "registry", "v1alpha1", "apps"], rest].concat()
-}
-
-fn members_of(name: &str) -> [&str; 6] {
-    ["api", "admin", "v1alpha1", "apps", name, "members"]
 }
