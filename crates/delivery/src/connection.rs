@@ -51,7 +51,7 @@ pub(crate) struct Connection<IO, S> {
     owed: Option<Bytes>,
     /// What is being done for a message. Until it is done, nothing more is taken from the client either.
     work: Option<Later>,
-    /// A command that waits for a lane to give the socket back; others wait behind it.
+    /// A command that waits for a lane to give the socket back, or for events that it comes behind; others wait behind it.
     waiting: Option<Command>,
     closing: Option<Leave>,
     counters: Arc<Counters>,
@@ -157,6 +157,7 @@ where
                         self.gathered += 1;
                     }
                     Ok(Fed::Live) => {}
+                    Ok(Fed::Late) => self.wait_no_longer(),
                     Ok(Fed::Head) => self.feeds.arrived(at),
                     Ok(Fed::Complete) => self.close(Cause::Complete, &end::complete()),
                     Err(error) => {
@@ -231,7 +232,7 @@ where
         });
     }
 
-    /// Carries out a command, or keeps it until a lane has given the socket back.
+    /// Carries out a command, or keeps it until a lane has given the socket back, and who goes has what was there.
     fn carry_out(&mut self, command: Command) {
         let command = match command {
             Command::Send(frame) => return self.say(Some(&frame)),
@@ -239,7 +240,7 @@ where
                 self.say(acknowledge.as_ref());
                 return self.take_seat(id, seat);
             }
-            Command::Unsubscribe(id, acknowledge) if self.leave_seat(id) => return self.say(acknowledge.as_ref()),
+            Command::Unsubscribe(id, _, acknowledge) if self.leave_seat(id) => return self.say(acknowledge.as_ref()),
             subscription => subscription,
         };
         let said = match &command {
@@ -248,16 +249,25 @@ where
                 let subscribed = self.feeds.subscribe(*id, new);
                 subscribed.map(|()| new.acknowledge.as_deref().map(frame::text))
             }
-            Command::Unsubscribe(id, acknowledge) => self.feeds.unsubscribe(*id).map(|was_there| {
-                if was_there {
-                    self.outlet.unsubscribed();
-                }
-                acknowledge.clone()
-            }),
+            Command::Unsubscribe(id, last, acknowledge) => {
+                self.feeds.unsubscribe(*id, last.as_ref()).map(|was_there| {
+                    if was_there {
+                        self.outlet.unsubscribed();
+                    }
+                    acknowledge.clone()
+                })
+            }
         };
         match said {
             Ok(frame) => self.say(frame.as_ref()),
             Err(NotYet) => self.waiting = Some(command),
+        }
+    }
+
+    /// The log does not show what was to come first: who goes reads it another time, by its place.
+    fn wait_no_longer(&mut self) {
+        if let Some(Command::Unsubscribe(_, last, _)) = &mut self.waiting {
+            *last = None;
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sockeye_log::{Incarnation, Log, Position, ReadError, Topic};
+use tokio::time::{Instant, timeout_at};
 
 use crate::catch_up::Ticket;
 use crate::due::Due;
@@ -35,6 +36,8 @@ pub(crate) struct Feed {
     is_apart: bool,
     /// It is at the head, and another feed of its topic is to take it in.
     is_waiting: bool,
+    /// Who goes gets what is there first: until then no lane is joined.
+    last: Option<Last>,
     mode: Mode,
     /// While there are several wishes. (Behind the mode: who is dropped leaves the lane first.)
     own: Option<OwnLane>,
@@ -75,6 +78,15 @@ enum Recall {
     Asked,
 }
 
+/// What a subscription that goes is still to get.
+#[derive(Clone, Debug)]
+pub(crate) struct Last {
+    /// All before it,
+    pub(crate) place: Position,
+    /// as far as the log has shown it then.
+    pub(crate) patience: Instant,
+}
+
 /// What a connection that reads by itself gets.
 pub(crate) enum Fed {
     /// Events, some of which may be wanted.
@@ -83,6 +95,8 @@ pub(crate) enum Fed {
     Live,
     /// Nothing more to read: another feed is at this place, or will be.
     Head,
+    /// Nothing more to read: what a subscription waited for was not shown in time.
+    Late,
     /// Nothing more is wanted.
     Complete,
 }
@@ -115,6 +129,7 @@ impl Feed {
             until: wanted.until.map(Until::new),
             what_is_left: wanted.what_is_left,
             is_waiting: false,
+            last: None,
             mode,
             own: None,
         }
@@ -168,6 +183,13 @@ impl Feed {
         }
     }
 
+    /// Whether something before the place was not given yet. Then no lane is joined before it is.
+    pub(crate) fn stay_for(&mut self, last: &Last) -> bool {
+        let stays = self.position().is_some_and(|position| last.is_awaited_at(position));
+        self.last = stays.then(|| last.clone());
+        stays
+    }
+
     /// The lane has given the socket back: the task reads on from here.
     pub(crate) fn fall_behind(&mut self, reached: Reached) {
         let behind = Mode::Behind {
@@ -199,6 +221,7 @@ impl Feed {
 
     /// One subscription less. Not while the lane writes.
     pub(crate) fn remove(&mut self, id: SubscriptionId) {
+        self.last = None;
         if let Some(removed) = self.wishes.remove(id)
             && let Some(own) = &self.own
         {
@@ -303,6 +326,13 @@ impl Feed {
                     () = moved => {}
                     () = until.wait() => {}
                 },
+                Place::Head | Place::Beyond
+                    if let Some(last) = self.last.as_ref().filter(|last| last.is_awaited_at(position)) =>
+                {
+                    if timeout_at(last.patience, moved).await.is_err() {
+                        return Ok(Fed::Late);
+                    }
+                }
                 // Behind the head is what the others have already.
                 Place::Head if starts => moved.await,
                 Place::Head if !join => {
@@ -353,5 +383,12 @@ impl Feed {
                 }
             }
         }
+    }
+}
+
+impl Last {
+    /// Whether who has come to this position waits. A place in another log is never reached.
+    fn is_awaited_at(&self, position: &Position) -> bool {
+        position.incarnation() == self.place.incarnation() && !position.is_at_or_behind(&self.place)
     }
 }

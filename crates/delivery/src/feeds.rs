@@ -14,7 +14,7 @@ use sockeye_log::ReadError;
 
 use crate::delivery::Delivery;
 use crate::due::Due;
-use crate::feed::{Fed, Feed, Wanted};
+use crate::feed::{Fed, Feed, Last, Wanted};
 use crate::lanes::LaneId;
 use crate::metrics::Counters;
 use crate::outlet::Member;
@@ -36,7 +36,7 @@ pub(crate) struct Feeds {
     all: Vec<Feed>,
 }
 
-/// The socket has to be given back first, which was asked for.
+/// The socket has to be given back first, which was asked for, or something is still to come.
 pub(crate) struct NotYet;
 
 // ----------------------------------------------------------------------------------------------
@@ -103,14 +103,18 @@ impl Feeds {
         self.counters.subscriptions.inc();
     }
 
-    /// One subscription less; whether it was there. Nothing more comes of it.
-    pub(crate) fn unsubscribe(&mut self, id: SubscriptionId) -> Result<bool, NotYet> {
+    /// One subscription less; whether it was there. Nothing more comes of it. A live one, or one that fell behind, gets what is
+    /// still to come first.
+    pub(crate) fn unsubscribe(&mut self, id: SubscriptionId, last: Option<&Last>) -> Result<bool, NotYet> {
         let Some(at) = self.all.iter_mut().position(|feed| feed.wishes().has(id)) else {
             return Ok(false);
         };
         let feed = &mut self.all[at];
         if feed.is_live() {
             feed.recall();
+            return Err(NotYet);
+        }
+        if !feed.is_apart() && last.is_some_and(|last| feed.stay_for(last)) {
             return Err(NotYet);
         }
         feed.remove(id);

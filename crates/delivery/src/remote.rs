@@ -4,10 +4,12 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use sockeye_limits as limits;
+use sockeye_log::Position;
 use sockeye_ws::frame;
 use tokio::time::Instant;
 
 use crate::end::Cause;
+use crate::feed::Last;
 use crate::groups::Seat;
 use crate::session::{Closing, Encoder};
 use crate::subscription::{Subscription, SubscriptionId};
@@ -54,8 +56,8 @@ pub(crate) enum Command {
     Subscribe(SubscriptionId, Box<NewSubscription>),
     /// Takes a place in a group, and sends a frame before what that gives.
     Join(SubscriptionId, Seat, Option<Bytes>),
-    /// Ends a subscription, or leaves a group, and sends a frame then.
-    Unsubscribe(SubscriptionId, Option<Bytes>),
+    /// Ends a subscription behind what is still to come of it, or leaves a group, and sends a frame then.
+    Unsubscribe(SubscriptionId, Option<Last>, Option<Bytes>),
 }
 
 /// When a connection has to end.
@@ -119,12 +121,21 @@ impl Remote {
         }
     }
 
-    /// Ends a subscription, or leaves a group, if it is there; `acknowledge` is sent behind its last event.
+    /// Ends a subscription, or leaves a group, if it is there; `acknowledge` is sent behind its last event. A live one gets what is
+    /// before `until` first: the end of its topic, for a client that is to have all that is there already. One that reads the past
+    /// ends at once, and what the log does not show for [`limits::LAST_EVENTS`] is not waited for.
     ///
     /// # Errors
     /// See [`RemoteError`]: the subscription goes on.
-    pub fn unsubscribe(&self, id: SubscriptionId, acknowledge: Option<&str>) -> Result<(), RemoteError> {
-        self.direct(Command::Unsubscribe(id, acknowledge.map(frame::text)))
+    pub fn unsubscribe(
+        &self,
+        id: SubscriptionId,
+        until: Option<Position>,
+        acknowledge: Option<&str>,
+    ) -> Result<(), RemoteError> {
+        let patience = Instant::now() + limits::LAST_EVENTS;
+        let last = until.map(|place| Last { place, patience });
+        self.direct(Command::Unsubscribe(id, last, acknowledge.map(frame::text)))
     }
 
     /// Ends the connection at once; what waits for its client is dropped.

@@ -77,7 +77,7 @@ impl Cut {
         most: usize,
         hold: impl FnOnce(usize) -> Held,
     ) -> Self {
-        let held = hold(batch.records.iter().map(bytes_of).sum());
+        let held = hold(size_of::<Segment>() + batch.records.iter().map(bytes_of).sum::<usize>());
         Self {
             topic: topic.clone(),
             from,
@@ -126,6 +126,8 @@ impl Iterator for Cut {
         self.ended = self.records.len() == 0;
         if self.ended {
             next = self.next.clone();
+            // So one without records has a size too: there may be any number of them.
+            bytes += size_of::<Segment>();
         }
         Some(Segment {
             from: std::mem::replace(&mut self.from, next.clone()),
@@ -234,7 +236,8 @@ pub(crate) mod tests {
         let metrics = crate::Metrics::default();
         let topic = Topic::events_of("app");
         let all: Vec<_> = Cut::new(&topic, position(10), batch, most, |bytes| metrics.hold(bytes)).collect();
-        let bytes: usize = sizes.iter().map(|size| size + size_of::<Entry>()).sum();
+        let records: usize = sizes.iter().map(|size| size + size_of::<Entry>()).sum();
+        let bytes = size_of::<Segment>() + records;
         assert_eq!(all.iter().map(|segment| segment.bytes).sum::<usize>(), bytes);
         assert_eq!(metrics.held_bytes(), bytes, "each byte is counted once");
         let skipped = all.iter().map(|segment| segment.skipped).sum::<u64>();

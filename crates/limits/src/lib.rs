@@ -300,6 +300,8 @@ pub const LOG_RETRY_MOST: Duration = Duration::from_secs(5);
 pub const LOG_OUTAGE: Duration = Duration::from_mins(5);
 /// What was appended before a time is asked for this long after it: by then commits that were under way are done.
 pub const UNTIL_SETTLES: Duration = Duration::from_secs(1);
+/// How long who unsubscribes waits for what is in the log already and is not shown yet: over Kafka, it may be an open transaction.
+pub const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// Longest cursor, in bytes of its text: a position in 1,000 partitions, and it fits into the head of a request.
 pub const CURSOR: usize = 16 * KIB;
 /// Default retention: what is older is removed.

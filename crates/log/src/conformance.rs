@@ -69,6 +69,7 @@ macro_rules! log_conformance {
             follow: a_follower_reads_the_past_and_goes_live
                 a_follower_from_the_middle_misses_nothing
                 a_follower_from_the_end_gets_what_is_new
+                a_follower_comes_to_the_end_that_is_told
                 a_waiting_follower_is_woken
                 a_slow_follower_misses_nothing
                 many_followers_get_the_same

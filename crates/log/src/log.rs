@@ -73,8 +73,9 @@ pub trait Log: Send + Sync + 'static {
 /// storage, and loses nothing that retention keeps.
 #[async_trait]
 pub trait Follow: Send {
-    /// The next records, at least one; waits for them. May be dropped and called again without loss. After an error it gives
-    /// nothing more: follow anew, from the `next` of its last batch.
+    /// The next records; waits for them. None if only the place has moved on, over what is no record (the ends of Kafka's
+    /// transactions): sooner or later it is at or behind every end that [`Log::span`] gave. May be dropped and called again
+    /// without loss. After an error it gives nothing more: follow anew, from the `next` of its last batch.
     async fn next(&mut self) -> Result<Batch, ReadError>;
 }
 

@@ -58,7 +58,7 @@ async fn groups_are_beside_subscriptions() {
     .map(|m| m.to_string());
     both.sort_unstable();
     assert_eq!(both, ["g 1", "live 1"]);
-    remote.unsubscribe(g, Some("not g")).unwrap();
+    remote.unsubscribe(g, None, Some("not g")).unwrap();
     expect(&mut client, &["not g"]).await;
     world.log.append("a", ["2".to_owned()]);
     expect(&mut client, &["live 2"]).await;
@@ -113,7 +113,7 @@ async fn a_connection_is_a_member_of_a_bounded_number_of_groups() {
     let more = seat(&world, "g", channel("a")).await;
     let (error, more) = remote.join(more, None).unwrap_err();
     assert_eq!(error, RemoteError::TooManyGroups);
-    remote.unsubscribe(last, Some("less")).unwrap();
+    remote.unsubscribe(last, None, Some("less")).unwrap();
     expect(&mut client, &["less"]).await;
     remote.join(more, Some("more")).unwrap();
     expect(&mut client, &["more"]).await;

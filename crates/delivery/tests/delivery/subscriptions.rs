@@ -13,7 +13,7 @@ use sockeye_event::Event;
 use sockeye_limits as limits;
 use sockeye_log::Position;
 use tokio::io::{AsyncReadExt, DuplexStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Received;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -142,15 +142,15 @@ async fn subscriptions_come_and_go_between_their_acknowledgements() {
     world.log.append("b", ["4".to_owned()]);
     expect(&mut client, &["a 3", "all 3", "all 4", "b 4"]).await;
 
-    remote.unsubscribe(all, Some("not all")).unwrap();
-    remote.unsubscribe(all, Some("not all, again")).unwrap();
+    remote.unsubscribe(all, None, Some("not all")).unwrap();
+    remote.unsubscribe(all, None, Some("not all, again")).unwrap();
     expect(&mut client, &["not all", "not all, again"]).await;
     world.log.append("a", ["5".to_owned()]);
     world.log.append("b", ["6".to_owned()]);
     expect(&mut client, &["a 5", "b 6"]).await;
 
     // Who has one subscription left shares a lane again with others that have the same.
-    remote.unsubscribe(b, None).unwrap();
+    remote.unsubscribe(b, None, None).unwrap();
     sleep(Duration::from_millis(1)).await;
     world.log.append("b", ["7".to_owned()]);
     world.log.append("a", ["8".to_owned()]);
@@ -164,13 +164,66 @@ async fn subscriptions_come_and_go_between_their_acknowledgements() {
         1
     );
 
-    remote.unsubscribe(a, Some("nothing")).unwrap();
+    remote.unsubscribe(a, None, Some("nothing")).unwrap();
     expect(&mut client, &["nothing"]).await;
     world.log.append("a", ["9".to_owned()]);
     nothing_comes(&mut client).await;
     assert_eq!(world.metric("delivery_subscriptions{"), 0);
     assert_eq!(world.metric("delivery_lanes{"), 0);
     assert_eq!(world.metric("delivery_readers_behind{"), 0);
+}
+
+/// Regression: what was appended before a client said that it wanted no more, and not shown yet, did not come.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_gets_what_was_there_first() {
+    let world = World::new();
+    let (io, remote) = connect::<false>(&world, 1 << 16, None).await;
+    let mut client = client(io).await;
+    let a = remote.subscribe(live(&world, "a", channel("a"))).unwrap();
+    let b = remote.subscribe(live(&world, "b", channel("b"))).unwrap();
+    expect(&mut client, &["a", "b"]).await;
+    let append = || {
+        world.log.append("a", ["1".to_owned()]);
+        world.log.append("b", ["2".to_owned()]);
+        Some(position(world.log.len()))
+    };
+    remote.unsubscribe(a, append(), Some("not a")).unwrap();
+    expect(&mut client, &["a 1", "b 2", "not a"]).await;
+    remote.unsubscribe(b, append(), Some("not b")).unwrap();
+    expect(&mut client, &["b 2", "not b"]).await;
+    append();
+    nothing_comes(&mut client).await;
+
+    // Who reads the past does not have to read all of it.
+    world.log.append("a", (0..1_000).map(|_| "x".repeat(1_000)));
+    sleep(Duration::from_millis(1)).await;
+    let past = remote.subscribe(replay(&world, "past", channel("a"))).unwrap();
+    expect(&mut client, &["past", "past 1"]).await;
+    remote
+        .unsubscribe(past, Some(position(world.log.len())), Some("enough"))
+        .unwrap();
+    let mut read = 1;
+    while next(&mut client).await != Received::text("enough") {
+        read += 1;
+    }
+    assert!(read < 1_000, "{read}");
+}
+
+/// What the log has and does not show (Kafka, an open transaction) holds up nobody for long.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_shown_in_time_is_not_waited_for() {
+    let world = World::new();
+    let (io, remote) = connect::<false>(&world, 1 << 16, None).await;
+    let mut client = client(io).await;
+    let a = remote.subscribe(live(&world, "a", channel("a"))).unwrap();
+    expect(&mut client, &["a"]).await;
+    let begun = Instant::now();
+    let beyond = position(world.log.len() + 1);
+    remote.unsubscribe(a, Some(beyond), Some("not a")).unwrap();
+    expect(&mut client, &["not a"]).await;
+    assert_eq!(begun.elapsed(), limits::LAST_EVENTS);
+    world.log.append("a", ["1".to_owned()]);
+    nothing_comes(&mut client).await;
 }
 
 /// DESIGN.md, delivery contract 9: or once per connection where the protocol says so.
@@ -184,7 +237,9 @@ async fn an_event_may_come_once_for_all_subscriptions() {
     world.log.append("a", ["0".to_owned()]);
     world.log.append("b", ["1".to_owned()]);
     expect(&mut client, &["first 0", "all 1"]).await;
-    remote.unsubscribe(SubscriptionId::FIRST, Some("not first")).unwrap();
+    remote
+        .unsubscribe(SubscriptionId::FIRST, None, Some("not first"))
+        .unwrap();
     expect(&mut client, &["not first"]).await;
     world.log.append("a", ["2".to_owned()]);
     expect(&mut client, &["all 2"]).await;
@@ -254,7 +309,7 @@ async fn a_connection_has_a_bounded_number_of_subscriptions() {
     );
     world.log.append("999", ["0".to_owned()]);
     expect(&mut client, &["first 0", "one 0"]).await;
-    remote.unsubscribe(last, Some("less")).unwrap();
+    remote.unsubscribe(last, None, Some("less")).unwrap();
     expect(&mut client, &["less"]).await;
     remote.subscribe(live(&world, "again", channel("999"))).unwrap();
     expect(&mut client, &["again"]).await;

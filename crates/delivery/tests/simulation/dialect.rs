@@ -135,7 +135,8 @@ impl<const ONCE: bool> Session for Talk<ONCE> {
             }
             Request::Unsubscribe(tag) => {
                 let id = self.ids[&tag];
-                remote.unsubscribe(id, Some(&format!("-{tag:x}")))
+                let until = self.subscribed.lock().unwrap().leaves(tag, &self.log.lock());
+                remote.unsubscribe(id, until, Some(&format!("-{tag:x}")))
             }
             Request::Tell => remote.send("hello"),
             Request::Expire(after) => {

@@ -157,13 +157,21 @@ impl Expected {
 
     /// Nothing is missed.
     pub(crate) fn check_complete(&self, log: &State) {
+        self.check(log, |_| u64::MAX);
+    }
+
+    /// Nothing before this place is missed.
+    pub(crate) fn check_before(&self, log: &State, place: &Position) {
+        self.check(log, |partition| place.offset(partition));
+    }
+
+    fn check(&self, log: &State, end: impl Fn(u32) -> u64) {
         let history = &log.histories[&self.seen.incarnation().0];
         for (number, partition) in (0..).zip(&history.partitions) {
-            let next = self.seen.offset(number);
-            let missed = partition
-                .records
-                .iter()
-                .find(|record| record.offset >= next && self.pick.wants(record) && !self.may_lack(log, number, record));
+            let (next, end) = (self.seen.offset(number), end(number));
+            let missed = partition.records.iter().find(|record| {
+                (next..end).contains(&record.offset) && self.pick.wants(record) && !self.may_lack(log, number, record)
+            });
             if let Some(missed) = missed {
                 panic!("{number}:{} is missed: {next} is next", missed.offset);
             }
@@ -181,8 +189,12 @@ impl Expected {
         let passed = (0..)
             .zip(&history.partitions)
             .any(|(number, partition)| partition.trimmed > self.seen.offset(number));
+        passed && !(prompt && self.is_live && !self.is_troubled(log, self.began))
+    }
+
+    /// Whether the log could not be read at some time since then.
+    pub(crate) fn is_troubled(&self, log: &State, since: Instant) -> bool {
         let topic = &log.topics[&self.topic];
-        let calm = !topic.down && topic.trouble + RECOVERED < self.began;
-        passed && !(prompt && self.is_live && calm)
+        topic.down || topic.trouble + RECOVERED >= since
     }
 }

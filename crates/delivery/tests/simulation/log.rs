@@ -324,7 +324,8 @@ impl State {
             }
         }
         self.given += 1;
-        self.largest = self.largest.max(records.iter().map(|record| record.size() + 512).sum());
+        let bytes: usize = records.iter().map(|record| record.size() + 512).sum();
+        self.largest = self.largest.max(512 + bytes);
         let next = Position::new(Incarnation(incarnation), (0..).zip(next.iter().copied()));
         Ok(Some(Batch { records, next }))
     }

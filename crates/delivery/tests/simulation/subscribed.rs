@@ -8,7 +8,9 @@ use crate::expected::{Expected, place_of};
 use crate::log::State;
 use crate::pick::Pick;
 use crate::world::World;
+use sockeye_log::Position;
 use sockeye_seeds::Random;
+use tokio::time::Instant;
 
 /// Names of subscriptions, in front of their events.
 pub(crate) const TAGS: [&str; 16] = [
@@ -34,6 +36,13 @@ struct One {
     is_acknowledged: bool,
     /// The client has said that it does not want it any more.
     is_leaving: bool,
+    /// The end of its topic when the server took that.
+    until: Option<Until>,
+}
+
+struct Until {
+    place: Position,
+    since: Instant,
 }
 
 /// The subscription of a connection that has no other.
@@ -68,8 +77,21 @@ impl Subscribed {
             expected,
             is_acknowledged: false,
             is_leaving: false,
+            until: None,
         };
         assert!(self.all.insert(tag, one).is_none());
+    }
+
+    /// The server takes that a subscription is not wanted any more: what is there now still comes.
+    pub(crate) fn leaves(&mut self, tag: u8, log: &State) -> Option<Position> {
+        let one = self.all.get_mut(&tag).expect("it is there");
+        let place = log.span(&one.expected.topic)?.end;
+        let since = Instant::now();
+        one.until = Some(Until {
+            place: place.clone(),
+            since,
+        });
+        Some(place)
     }
 
     /// The subscription with which the connection began, if it has no other.
@@ -133,6 +155,7 @@ impl Subscribed {
             [b'-', tag @ ..] => {
                 let one = self.all.remove(&number(tag)).expect("it was there");
                 assert!(one.is_leaving);
+                self.check_left(log, &one);
             }
             [b'a', tag, rest @ ..] => self.event(log, number(&[*tag]), rest, prompt),
             other => panic!("{}", String::from_utf8_lossy(other)),
@@ -171,6 +194,33 @@ impl Subscribed {
         assert_eq!(this.payload.as_deref(), Some(event), "it is as it was appended");
         let between = |record: u64| last.is_none_or(|last| record > last) && record < offset;
         self.check_between(log, incarnation, partition, between);
+    }
+
+    /// Who leaves a log that is well has what was there when it said so.
+    fn check_left(&self, log: &State, one: &One) {
+        let (expected, Some(until)) = (&one.expected, &one.until) else {
+            return;
+        };
+        let incarnation = until.place.incarnation();
+        if !expected.is_live || incarnation != expected.seen.incarnation() || expected.is_troubled(log, until.since) {
+            return;
+        }
+        if !self.once {
+            return expected.check_before(log, &until.place);
+        }
+        for (partition, history) in (0..).zip(&log.histories[&incarnation.0].partitions) {
+            let last = self.last.get(&(incarnation.0, partition));
+            let missed = history.records.iter().find(|record| {
+                record.offset < until.place.offset(partition)
+                    && last.is_none_or(|last| record.offset > *last)
+                    && expected.must_have(partition, record)
+            });
+            assert_eq!(
+                missed.map(|missed| missed.offset),
+                None,
+                "{partition}: it is missed at the end"
+            );
+        }
     }
 
     fn check_between(&self, log: &State, incarnation: u64, partition: u32, between: impl Fn(u64) -> bool) {

@@ -242,6 +242,13 @@ impl Octave {
         timeout(limits::ENGINE_PROBE, work).await.unwrap_or_else(silent)
     }
 
+    /// Behind all that was posted to an application until now, as far as the log can tell.
+    pub(crate) async fn end(&self, socket: &Socket) -> Option<Position> {
+        let topic = Topic::events_of(socket.application.metadata.name.as_str());
+        let span = timeout(limits::ENGINE_PROBE, self.log.span(&topic)).await;
+        Some(span.ok()?.ok()?.end)
+    }
+
     /// A place in a group, which is where its clients of any protocol are that want the same.
     pub(crate) async fn seat(
         &self,

@@ -10,6 +10,7 @@ use sockeye_delivery::{
     Cause, Closing, Encoder, Later, Message, NewSubscription, Remote, RemoteError, Session, SubscriptionId, Verdict,
 };
 use sockeye_limits as limits;
+use sockeye_log::Position;
 use sockeye_registry::Application;
 
 use crate::Octave;
@@ -209,7 +210,7 @@ impl Socket {
             }
             // What is wanted of it is another thing now.
             Some(subscribed) => {
-                self.end(subscribed.id, None).await;
+                self.end(subscribed.id, None, None).await;
                 self.state().remove(&key);
             }
             None => {}
@@ -285,8 +286,10 @@ impl Socket {
     async fn unsubscribe(&self, message: &str, key: &Key) {
         let ended = self.state().leave(key);
         match ended {
+            // What was posted before it was unsubscribed comes before the answer.
             Some(id) => {
-                self.end(id, Some(&answer::done(message))).await;
+                let until = self.octave.end(self).await;
+                self.end(id, until, Some(&answer::done(message))).await;
             }
             None => self.send(answer::done(message)).await,
         }
@@ -301,13 +304,13 @@ impl Socket {
         };
         let ended = self.state().remove(&key);
         if let Some(subscribed) = ended {
-            self.end(subscribed.id, None).await;
+            self.end(subscribed.id, None, None).await;
         }
     }
 
-    async fn end(&self, id: SubscriptionId, acknowledge: Option<&str>) {
+    async fn end(&self, id: SubscriptionId, until: Option<Position>, acknowledge: Option<&str>) {
         let Some(remote) = self.remote() else { return };
-        while remote.unsubscribe(id, acknowledge) == Err(RemoteError::Full) {
+        while remote.unsubscribe(id, until.clone(), acknowledge) == Err(RemoteError::Full) {
             tokio::time::sleep(AGAIN).await;
         }
     }

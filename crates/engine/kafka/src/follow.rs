@@ -374,8 +374,10 @@ impl Follow for KafkaFollow {
                 self.look().await?;
                 return Err(Unavailable("Kafka has stopped giving records: follow anew".to_owned()).into());
             }
+            let before = self.position.clone();
             let batch = self.take();
-            if !batch.records.is_empty() {
+            // Behind the records of a transaction is its end, which is no record.
+            if !batch.records.is_empty() || batch.next != before {
                 return Ok(batch);
             }
             if !self.suspect {
