@@ -37,9 +37,9 @@ pub struct Subscription {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selection {
     /// Only events of this channel, compared byte by byte (compat/drogue.md 1.1).
-    pub channel: Option<ByteString>,
+    pub channel: Option<Arc<str>>,
     /// Only events that originated in this device.
-    pub device: Option<ByteString>,
+    pub device: Option<Arc<str>>,
     /// Only events of this type.
     pub ty: Option<Arc<str>>,
     /// Only events that pass this (compat/drogue.md, decision 9). One that demands nothing is left out.
@@ -86,7 +86,9 @@ impl Selection {
     }
 
     pub(crate) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
-        let is = |wanted: &Option<ByteString>, found: Option<&ByteString>| wanted.is_none() || wanted.as_ref() == found;
+        let is = |wanted: &Option<Arc<str>>, found: Option<&ByteString>| {
+            wanted.is_none() || wanted.as_deref() == found.map(|found| &**found)
+        };
         is(&self.channel, seen.event.channel())
             && is(&self.device, seen.event.device())
             && self.ty.as_deref().is_none_or(|ty| *ty == *seen.event.ty)

@@ -1,6 +1,7 @@
 //! The request that opens a stream, read without I/O (compat/drogue.md 1.1 to 1.3, decisions 2 and 9).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use http::HeaderMap;
@@ -15,7 +16,7 @@ pub(crate) struct Target {
     /// The application whose events are streamed.
     pub(crate) application: ByteString,
     /// Only this channel.
-    pub(crate) channel: Option<ByteString>,
+    pub(crate) channel: Option<Arc<str>>,
 }
 
 /// The query parameters. Nothing is an error yet: who is calling is asked first (compat/drogue.md 1.4), and each
@@ -43,7 +44,7 @@ impl Target {
         let application = name(segments.next()?)?;
         let channel = segments
             .next()
-            .map(|segment| name(segment).ok_or(()))
+            .map(|segment| name(segment).map(|name| (*name).into()).ok_or(()))
             .transpose()
             .ok()?;
         if segments.next().is_some() {
@@ -134,7 +135,7 @@ mod tests {
     fn check_target(path: &str, expected: Option<(&str, Option<&str>)>) {
         let expected = expected.map(|(application, channel)| Target {
             application: application.into(),
-            channel: channel.map(ByteString::from),
+            channel: channel.map(Into::into),
         });
         assert_eq!(Target::of(path), expected, "{path}");
     }

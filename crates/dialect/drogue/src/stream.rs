@@ -89,7 +89,7 @@ impl Drogue {
         let selection = Selection {
             channel: target.channel,
             device: wanted.device,
-            ty: wanted.ty.as_deref().map(Into::into),
+            ty: wanted.ty,
             filter: wanted.filter,
             document: None,
         };

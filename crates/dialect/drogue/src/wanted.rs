@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use jiff::Timestamp;
 use sockeye_event::time;
 use sockeye_filter::{Fields, Filter, FilterError, Shape};
@@ -17,9 +16,9 @@ use crate::request::Query;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// Only events that originated in this device.
-    pub(crate) device: Option<ByteString>,
+    pub(crate) device: Option<Arc<str>>,
     /// Only events of this type.
-    pub(crate) ty: Option<ByteString>,
+    pub(crate) ty: Option<Arc<str>>,
     /// Only events that pass this.
     pub(crate) filter: Option<Arc<Filter>>,
     /// What of their payloads is sent, if not all of it.
@@ -112,11 +111,11 @@ impl From {
 }
 
 /// A text that is not empty, of at most this many bytes.
-fn text(query: &Query<'_>, name: &'static str, most: usize) -> Result<Option<ByteString>, Refusal> {
+fn text(query: &Query<'_>, name: &'static str, most: usize) -> Result<Option<Arc<str>>, Refusal> {
     match query.value(name)? {
         Some("") => Err(Refusal::wrong(name, "is empty: leave it out to get all")),
         Some(text) if text.len() > most => Err(Refusal::wrong(name, &format!("is longer than {most} bytes"))),
-        text => Ok(text.map(ByteString::from)),
+        text => Ok(text.map(Into::into)),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bytestring::ByteString;
 use sockeye_delivery::Selection;
 use sockeye_event::event::TYPE_EVENT;
 use sockeye_filter::{Filter, Shape};
@@ -27,13 +26,9 @@ impl Wish {
         if name.device.is_none() {
             conditions.push("ce.device=has:false".to_owned());
         }
-        // One text for both: there are very many of them.
-        let device = name.device.as_deref();
-        let text = ByteString::from([device.unwrap_or_default(), &name.channel].concat());
-        let (start, channel) = text.split_at(device.map_or(0, str::len));
         let selection = Selection {
-            channel: Some(channel),
-            device: device.map(|_| start),
+            channel: Some((*name.channel).into()),
+            device: name.device.as_deref().map(Into::into),
             ..selection(conditions, filter)?
         };
         Ok(Self {
