@@ -35,6 +35,11 @@ impl FirstLine {
         matches!(self, Self::Over | Self::Never)
     }
 
+    /// Whether what is sent is HTTP.
+    pub(crate) fn is_http(self) -> bool {
+        self != Self::Never
+    }
+
     /// These bytes are sent.
     pub(crate) fn answer(&mut self, bytes: &[u8]) {
         if *self == Self::Over && !bytes.is_empty() && !bytes.starts_with(INTERIM) {

@@ -23,7 +23,7 @@
 //! | `outlet.rs`, `socket.rs` | bytes in and out, by the task and by the lane |
 //! | `link.rs`, `transport.rs` | [`Link`]: what is under a connection; [`Transport`]: the raw socket, plain or TLS |
 //! | `upgrade.rs` | how a connection comes from HTTP |
-//! | `first_line.rs` | queries that are not encoded |
+//! | `first_line.rs`, `refusal.rs` | queries that are not encoded; what HTTP refuses by itself, in words |
 //! | `pulse.rs`, `acknowledged.rs` | signs of life of a peer: what it sends, what its system acknowledges |
 //! | `end.rs` | [`End`], [`Cause`]: how connections end, with close codes and reasons |
 //! | `metrics.rs`, `lane_metrics.rs` | [`Metrics`] |
@@ -63,6 +63,7 @@ mod outlet;
 mod past;
 mod pulse;
 mod reached;
+mod refusal;
 mod remote;
 mod seen;
 mod segment;

@@ -171,7 +171,7 @@ mod tests {
             data: None,
         };
         let selection = Selection {
-            channel: channel.map(ByteString::from),
+            channel: channel.map(Into::into),
             ..Selection::default()
         };
         assert_eq!(selection.wants(&event), wanted, "{channel:?} {subject:?}");

@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use crate::acknowledged::Acknowledged;
 use crate::first_line::FirstLine;
 use crate::link::Link;
+use crate::refusal;
 
 /// A connection's bytes, from HTTP on.
 pub struct Transport<S = TcpStream> {
@@ -21,6 +22,8 @@ pub struct Transport<S = TcpStream> {
     /// Came behind the head of the upgrade, and goes before what is read next.
     read: Bytes,
     first_line: FirstLine,
+    /// Goes out in place of an answer that hyper gives by itself.
+    refusal: Bytes,
     /// Free again when the connection has gone.
     _place: Arc<dyn Any + Send + Sync>,
 }
@@ -49,6 +52,7 @@ impl<S> Transport<S> {
             wire,
             read: Bytes::new(),
             first_line: FirstLine::Start,
+            refusal: Bytes::new(),
             _place: place,
         }
     }
@@ -99,7 +103,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+    /// Writes all of a refusal.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            match ready!(self.wire.poll_write(cx, &self.refusal))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.refusal.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -110,11 +134,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.first_line.answer(bytes);
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        if self.first_line.is_http() {
+            if self.refusal.is_empty()
+                && let Some(refusal) = refusal::in_words(bytes)
+            {
+                self.refusal = refusal;
+            }
+            if !self.refusal.is_empty() {
+                ready!(self.poll_refuse(cx))?;
+                return Poll::Ready(Ok(bytes.len()));
+            }
         }
+        self.first_line.answer(bytes);
+        self.wire.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -122,6 +154,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.first_line.is_http() {
+            let mut used = slices.iter().filter(|slice| !slice.is_empty());
+            if let (Some(only), None) = (used.next(), used.next()) {
+                return self.poll_write(cx, only);
+            }
+        }
         self.first_line.answer(slices.first().map_or(&[], |first| first));
         match &mut self.wire {
             Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),

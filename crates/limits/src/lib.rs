@@ -517,9 +517,12 @@ pub const LOGIN_CACHE_BYTES: u64 = 64 * MIB as u64;
 
 /// Largest head of a request, in bytes: a token is about 2 KiB, a `where` 4 KiB.
 pub const HTTP_HEAD: usize = 32 * KIB;
-/// What is read of a head: of one that is over [`HTTP_HEAD`] but not over this it is told in words what is wrong. Whoever sends more
-/// gets a bare 431.
+/// What is read of a head: of one that is over [`HTTP_HEAD`] but not over this it is told how long it may be.
 pub const HTTP_HEAD_READ: usize = 128 * KIB;
+/// Longest target of a request, in bytes, as the `http` crate has it.
+pub const HTTP_TARGET: usize = 64 * KIB - 2;
+/// Headers of a request at most, as hyper has it.
+pub const HTTP_HEADERS: usize = 100;
 /// Time to send the head of a request, idle time between requests included: ends slow-loris connections.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
 /// Time from the acceptance of a connection to the end of its TLS handshake, waiting for its turn included: a server that has

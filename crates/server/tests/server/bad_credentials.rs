@@ -275,6 +275,12 @@ async fn what_cannot_be_read_is_never_taken_for_nothing() {
             (404, told("NotFound", &message))
         );
     }
+    // More than a target may have, which HTTP refuses before anybody is asked.
+    let target = "the target of the request is longer than 65534 bytes: send less in the query";
+    for name in ["app", "unknown"] {
+        let path = format!("/{name}?token={}", "x".repeat(100_000));
+        assert_eq!(world.answer(&path, &[]).await, (414, told("UriTooLong", target)));
+    }
     // More than the head of a request may have: whoever asks, for whatever.
     let huge = "x".repeat(100_000);
     let long = "request line and headers are longer than 32768 bytes: send less in the query and in headers";

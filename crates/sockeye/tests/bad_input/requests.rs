@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use serde_json::Value;
 use sockeye_limits as limits;
 
 use crate::raw::{self, JSON, ask, basic, check, device, exchange};
@@ -238,11 +239,12 @@ fn bytes_that_are_no_request() {
         ),
     ] {
         let answer = exchange(&server, bytes);
-        assert_eq!(
-            answer.status,
-            status,
-            "{}",
-            String::from_utf8_lossy(&bytes[..bytes.len().min(80)])
+        let sent = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
+        assert_eq!(answer.status, status, "{sent}");
+        let body: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{sent}: {}", answer.body));
+        assert!(
+            body["error"].is_string() && body["message"].is_string(),
+            "{sent}: {body}"
         );
     }
     // Two lengths that contradict each other are how requests are smuggled (RFC 9112 section 6.1): only one is obeyed, and
