@@ -8,6 +8,7 @@
 //! | `stream.rs`, `publish.rs` | a client's and a device's end |
 //! | `filter.rs` | the language of `where` and `fields`, for JSON lines |
 //! | `app/`, `device.rs`, `member.rs`, `key.rs`, `user.rs` | the registry of a server |
+//! | `command.rs` | what devices are told to do |
 //! | `import.rs` | what clients of other systems carry in their code |
 //! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
@@ -21,6 +22,7 @@ mod backup;
 mod bench;
 mod cli;
 mod client;
+mod command;
 mod config;
 mod demo;
 mod device;

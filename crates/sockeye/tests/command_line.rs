@@ -91,6 +91,35 @@ fn applications_devices_and_keys() {
     assert_eq!(lines(server.cli_ok(&["app", "list"])).len(), 1);
 }
 
+#[tokio::test]
+async fn a_command_waits_for_its_device_and_tells_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_device(folder.path());
+    let send = |words: &[&str]| {
+        let sent = server.cli_ok(&[&["command", "send", APP, DEVICE], words].concat());
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        sent["id"].as_str().unwrap().to_owned()
+    };
+    let state = |id: &str| -> Value { serde_json::from_str(&server.cli_ok(&["command", "state", APP, id])).unwrap() };
+    let id = send(&["set-color", r#"{"color":"red"}"#, "--ttl", "10m"]);
+    let waiting = state(&id);
+    assert_eq!(
+        (&waiting["state"], &waiting["command"], &waiting["device"]),
+        (&json!("waiting"), &json!("set-color"), &json!(DEVICE))
+    );
+    let fetch = support::http()
+        .post(format!("{}/v1/x?ct=30", server.url))
+        .basic_auth(format!("{DEVICE}@{APP}"), Some(PASSWORD))
+        .body("1");
+    let fetched = fetch.send().await.unwrap();
+    assert_eq!(
+        (fetched.status().as_u16(), &fetched.headers()["command"]),
+        (200, &"set-color".parse().unwrap())
+    );
+    assert_eq!(fetched.text().await.unwrap(), r#"{"color":"red"}"#);
+    assert_eq!(state(&id)["state"], "delivered");
+}
+
 #[test]
 fn errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,6 +143,14 @@ fn errors_say_what_to_do() {
             &["app", "set", "one", "--events-per-second", "many"],
             "`spec.quota.events`",
         ),
+        (&["command", "send", "none", "d", "x"], "there is no application `none`"),
+        (&["command", "send", "one", "d", "x"], "no device `d`"),
+        (&["command", "send", "one", "d", ""], "`command` must be given"),
+        (
+            &["command", "send", "one", "d", "x", "--ttl", "soon"],
+            "a duration such as",
+        ),
+        (&["command", "state", "one", "7"], "there is no command `7`"),
         (&["member", "list", "none"], "there is no application `none`"),
         (&["member", "remove", "one", "jane"], "sockeye member list one"),
         (
