@@ -148,7 +148,12 @@ impl Keycloak {
             base: format!("http://127.0.0.1:{}", self.port),
             name: name.to_owned(),
         };
-        let mut document: Value = serde_json::from_str(REALM)?;
+        // What everybody may do (to log in for long, for one) is a role with the name of the realm.
+        let roles = [
+            "default-roles-sockeye".to_owned(),
+            format!("default-roles-{name}").to_lowercase(),
+        ];
+        let mut document: Value = serde_json::from_str(&REALM.replace(&roles[0], &roles[1]))?;
         document["realm"] = name.into();
         realm.administer(Method::POST, "", &document).await?;
         Ok(realm)
