@@ -215,7 +215,8 @@ impl Access {
         self.rights.watch().await;
     }
 
-    /// The application of this name or alias, if the caller may do this with it, or with some paths of it.
+    /// The application of this name or alias, if the caller may do this with it, or with some paths of it, and it is not being
+    /// deleted.
     pub async fn company(
         &self,
         caller: &Caller,
@@ -229,13 +230,15 @@ impl Access {
             found = self.registry.application(&name).await?;
         }
         match found {
-            Some(application) if caller.may_in_part(permission, &application) => Ok(application),
+            Some(application) if caller.may_in_part(permission, &application) && !application.is_going() => {
+                Ok(application)
+            }
             _ => Err(AuthorizeError::NotFound),
         }
     }
 
-    /// The application as it is remembered, if the caller may do this with it: for who opens streams. A change that this node was
-    /// told of counts.
+    /// The application as it is remembered, if the caller may do this with it and it is not being deleted: for who opens streams.
+    /// A change that this node was told of counts.
     pub async fn admit(
         &self,
         caller: &Caller,
@@ -243,7 +246,7 @@ impl Access {
         permission: Permission,
     ) -> Result<Arc<Application>, AuthorizeError> {
         match self.known.application(application).await? {
-            Some(application) if caller.may(permission, &application) => Ok(application),
+            Some(application) if caller.may(permission, &application) && !application.is_going() => Ok(application),
             _ => Err(AuthorizeError::NotFound),
         }
     }

@@ -65,7 +65,7 @@ pub enum Ended {
     /// A caller without credentials, or who is no member.
     #[error("the application is not public any more")]
     NotPublic,
-    /// The application is gone, perhaps replaced by a namesake.
+    /// The application is gone, or going, perhaps replaced by a namesake.
     #[error("the application was deleted")]
     Deleted,
 }
@@ -228,7 +228,7 @@ impl Held {
     fn lost(&self, application: Option<&Application>) -> Option<Ended> {
         let caller = self.caller();
         match application {
-            Some(application) if application.metadata.uid != self.uid => Some(Ended::Deleted),
+            Some(application) if application.metadata.uid != self.uid || application.is_going() => Some(Ended::Deleted),
             None => Some(Ended::Deleted),
             Some(application) if caller.may_in_part(Permission::Read, application) => None,
             Some(_) if *caller == Caller::Anonymous => Some(Ended::NotPublic),

@@ -12,7 +12,7 @@ use sockeye_access::Permission;
 use sockeye_event::name;
 use sockeye_log::Topic;
 use sockeye_policy::{Keep, Policy, retention_of};
-use sockeye_registry::Application;
+use sockeye_registry::{Application, WriteError};
 
 use crate::Api;
 use crate::conditions::{with_conditions, without_conditions};
@@ -52,7 +52,11 @@ pub(crate) async fn create(
     if api.registry.application(&name).await?.is_some() {
         return Err(ApiError::Conflict(format!("`{name}` is taken")));
     }
-    // Before the application is there, so that nobody ever sees events of a namesake that was deleted.
+    // Before the application is there, so that nobody ever sees events of a namesake that was deleted; but for an administrator who
+    // wants them.
+    if !adopt {
+        api.removal.clear(&name).await?;
+    }
     for topic in Topic::all_of(name.clone()) {
         api.log.claim_topic(&topic, adopt).await?;
     }
@@ -127,7 +131,8 @@ pub(crate) async fn update(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE`: 204. Its devices, groups, events and dead letters go with it.
+/// `DELETE`: 204. Its devices and groups go with it, and later its events and dead letters. While finalizers hold it, or devices, it
+/// is only marked.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     login: Login,
@@ -135,21 +140,16 @@ pub(crate) async fn delete(
     DeleteOptions(pre): DeleteOptions,
 ) -> Result<StatusCode, ApiError> {
     api.application(&login, &name, Permission::Admin).await?;
+    // An event on its way finds no application for which to make a topic again. That of this one is removed later.
     let _one_at_a_time = api.lifecycle.lock().await;
-    let groups = api.registry.groups(&name).await?;
-    api.registry.delete_application(&name, pre).await?;
-    for (group, _) in groups {
-        if let Err(error) = api.log.forget_group(&group).await {
-            tracing::warn!(%error, group = group.group, "the log's own tools still know a group of a deleted application");
-        }
-    }
-    // After the application: a precondition that does not hold must not cost the events, and an event on its way finds no
-    // application for which to make the topic again. Should this fail, nobody can read what is left, and retention takes it.
-    for topic in Topic::all_of(name) {
-        if let Err(error) = api.log.delete_topic(&topic).await {
-            tracing::warn!(%error, %topic, "the events of a deleted application are left to retention");
-        }
-    }
+    api.registry
+        .delete_application(&name, pre)
+        .await
+        .map_err(|error| match error {
+            WriteError::NotFound(_) => ApiError::no_application(&name),
+            error => error.into(),
+        })?;
+    api.removal.deleted(&name).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,6 +7,8 @@
 //! | `devices.rs` | `/api/registry/v1alpha1/apps/{app}/devices` |
 //! | `registry_events.rs` | what streams are told of devices, where it is not stored there with the change itself |
 //! | `members.rs` | `/api/admin/v1alpha1/apps/{app}/members` |
+//! | `transfer.rs` | `/api/admin/v1alpha1/apps/{app}/transfer-ownership`, `accept-ownership` |
+//! | `removal.rs` | what deleted applications have left in the log |
 //! | `keys.rs` | `/api/tokens/v1alpha1` |
 //! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
@@ -37,14 +39,16 @@ mod keys;
 mod list;
 mod members;
 mod registry_events;
+mod removal;
 mod selector;
+mod transfer;
 mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get, post, put};
-use sockeye_access::{Access, AuthorizeError, Permission};
+use sockeye_access::{Access, AuthorizeError, Permission, is_user_name};
 use sockeye_log::{Log, Retention};
 use sockeye_registry::{Application, Registry};
 use tokio::sync::Mutex;
@@ -56,6 +60,7 @@ use extract::Login;
 pub use discovery::Reached;
 pub use groups::{LiveGroup, LiveGroups, LiveMember};
 pub use registry_events::RegistryEvents;
+pub use removal::Removal;
 
 /// The API: what its calls share.
 pub struct Api {
@@ -64,6 +69,7 @@ pub struct Api {
     access: Arc<Access>,
     groups: Arc<dyn LiveGroups>,
     events: Arc<RegistryEvents>,
+    removal: Arc<Removal>,
     retention: Retention,
     reached: Reached,
     /// Ends what is streamed without end.
@@ -77,6 +83,10 @@ pub struct Api {
 // ----------------------------------------------------------------------------------------------
 
 impl Api {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is another room or engine, and they are named where it is made"
+    )]
     /// An API over these engines and groups. `retention` is that of the logs of new applications; what it streams without end
     /// ends after `stop`.
     pub fn new(
@@ -85,6 +95,7 @@ impl Api {
         access: Arc<Access>,
         groups: Arc<dyn LiveGroups>,
         events: Arc<RegistryEvents>,
+        removal: Arc<Removal>,
         retention: Retention,
         stop: CancellationToken,
     ) -> Self {
@@ -94,6 +105,7 @@ impl Api {
             access,
             groups,
             events,
+            removal,
             retention,
             reached: Reached::default(),
             stop,
@@ -131,6 +143,20 @@ impl Api {
             None => Err(ApiError::no_application(name)),
         }
     }
+
+    /// Demands that a user can be meant, in this `field`. Users of a provider are known only once they have logged in, and may be named
+    /// before that.
+    async fn check_user(&self, field: &str, user: &str) -> Result<(), ApiError> {
+        if !is_user_name(user) {
+            return Err(ApiError::BadRequest(format!("{field}: nobody can be called `{user}`")));
+        }
+        if self.access.oidc().is_none() && self.registry.user(user).await?.is_none() {
+            return Err(ApiError::BadRequest(format!(
+                "{field}: there is no user `{user}`; an administrator makes one together with an access key"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// The routes below `/api`, and those of `/.well-known` that lead there.
@@ -142,6 +168,7 @@ pub fn router(state: Arc<Api>) -> Router {
     let devices = get(devices::list).post(devices::create);
     let device = get(devices::get).put(devices::update).delete(devices::delete);
     let members = get(members::get).put(members::put);
+    let transfer = get(transfer::get).put(transfer::offer).delete(transfer::withdraw);
     let keys = get(keys::list).post(keys::create);
     let key = put(keys::update).delete(keys::delete);
     let group = get(groups::get).post(groups::create).delete(groups::delete);
@@ -152,6 +179,8 @@ pub fn router(state: Arc<Api>) -> Router {
         .route("/api/registry/v1alpha1/apps/{app}/devices", devices)
         .route("/api/registry/v1alpha1/apps/{app}/devices/{device}", device)
         .route("/api/admin/v1alpha1/apps/{app}/members", members)
+        .route("/api/admin/v1alpha1/apps/{app}/transfer-ownership", transfer)
+        .route("/api/admin/v1alpha1/apps/{app}/accept-ownership", put(transfer::accept))
         .route("/api/admin/v1alpha1/user/whoami", get(users::who_am_i))
         .route("/api/groups/v1alpha1/apps/{app}/groups", get(groups::list))
         .route("/api/groups/v1alpha1/apps/{app}/groups/{group}", group)

@@ -8,7 +8,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sockeye_access::audit::Shown;
-use sockeye_access::{Permission, audit, is_user_name};
+use sockeye_access::{Permission, audit};
 use sockeye_limits as limits;
 use sockeye_registry::{Preconditions, Role, WriteError};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::extract::{Document, Login, Names};
 
 /// Who may do what, besides the owner. The member `""` is everybody.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Members {
     /// What must not have changed since the members were read.
     resource_version: Option<Uuid>,
@@ -27,6 +27,7 @@ pub(crate) struct Members {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Member {
     role: Role,
 }
@@ -68,17 +69,7 @@ pub(crate) async fn put(
         )));
     }
     for user in wanted.members.keys().filter(|user| !user.is_empty()) {
-        if !is_user_name(user) {
-            return Err(ApiError::BadRequest(format!(
-                "`members`: nobody can be called `{user}`"
-            )));
-        }
-        // Users of a provider are known only once they have logged in, and may be members before that.
-        if api.access.oidc().is_none() && api.registry.user(user).await?.is_none() {
-            return Err(ApiError::BadRequest(format!(
-                "`members`: there is no user `{user}`; an administrator makes one together with an access key"
-            )));
-        }
+        api.check_user("`members`", user).await?;
     }
     let members = wanted
         .members

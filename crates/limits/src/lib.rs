@@ -394,6 +394,16 @@ pub const REGISTRY_PAGE: usize = 1_000;
 pub const REGISTRY_LIST_STEP: usize = 100;
 /// Changes that wait for one listener of the registry; one that falls behind drops what it cached.
 pub const CHANGE_QUEUE: usize = KIB;
+/// How long the events of a deleted application stay, unless the configuration says otherwise: who deleted the wrong one has the time
+/// to copy the data file, or what is in Kafka.
+pub const REMAINS_KEPT: Duration = Duration::from_hours(1);
+/// Who takes the remains of an application has them for this long: a log that does not answer is given up before, a node that was
+/// killed lets go of them.
+pub const REMAINS_TAKEN: Duration = Duration::from_mins(1);
+/// Of these at once: each is a few calls to the log, one after the other.
+pub const REMAINS_READ: usize = 10;
+/// They are looked for this often at most and at least; between the two, as often as they are kept.
+pub const REMAINS_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// Changes of devices that wait to be told in a log that cannot be reached: about 30 MB. Beyond that, devices cannot be changed.
 pub const OUTBOX: usize = 100_000;
 /// Of these at once: one append of about 300 KB.

@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `applications.rs` | documents, versions, preconditions, members, pages |
 //! | `devices.rs` | the same for devices, and the names that lead to them |
+//! | `deletion.rs` | finalizers, and what deleted applications leave in the log |
+//! | `transfer.rs` | how applications change hands |
 //! | `users.rs` | users and access keys |
 //! | `groups.rs` | positions of groups |
 //! | `tickets.rs` | tickets |
@@ -23,11 +25,13 @@
 pub mod applications;
 pub mod changes;
 pub mod commands;
+pub mod deletion;
 pub mod devices;
 pub mod groups;
 pub mod outbox;
 pub mod sessions;
 pub mod tickets;
+pub mod transfer;
 pub mod users;
 
 use async_trait::async_trait;
@@ -60,6 +64,15 @@ macro_rules! registry_conformance {
                 a_deleted_application_takes_everything_with_it
                 an_application_that_is_not_there_is_not_found
                 applications_survive_a_restart,
+            deletion: finalizers_hold_a_device_until_the_last_is_gone
+                finalizers_hold_an_application_until_the_last_is_gone
+                a_device_that_is_held_holds_its_application
+                an_application_that_is_going_gets_no_device
+                remains_are_taken_by_one_and_forgotten
+                an_application_that_is_made_anew_has_no_remains
+                remains_survive_a_restart,
+            transfer: an_application_changes_hands_once_it_is_accepted
+                an_offer_is_for_one_and_can_be_withdrawn,
             devices: a_device_is_stored_as_given
                 devices_are_listed_by_application_and_name
                 devices_are_found_by_every_name

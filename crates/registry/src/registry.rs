@@ -8,7 +8,9 @@ use sockeye_log::GroupPositions;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AccessKey, Application, Commands, Device, Outbox, Role, Streams, Tickets, User, UserIdentity};
+use crate::{
+    AccessKey, Application, Commands, Device, Outbox, RemainsKept, Role, Streams, Tickets, User, UserIdentity,
+};
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
 ///
@@ -17,7 +19,7 @@ use crate::{AccessKey, Application, Commands, Device, Outbox, Role, Streams, Tic
 ///
 /// Whatever is stored of a device is told in its application's stream ([`Outbox`]).
 #[async_trait]
-pub trait Registry: Commands + GroupPositions + Outbox + Streams + Tickets {
+pub trait Registry: Commands + GroupPositions + Outbox + RemainsKept + Streams + Tickets {
     /// Stores a new application (name, labels, annotations, finalizers, spec, status, owner and members are taken) and
     /// gives it as stored.
     async fn create_application(&self, application: Application) -> Result<Application, WriteError>;
@@ -29,7 +31,7 @@ pub trait Registry: Commands + GroupPositions + Outbox + Streams + Tickets {
     async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError>;
 
     /// Replaces labels, annotations, finalizers, spec and status of the application of this name. What changes nothing
-    /// stores nothing. `generation` grows if `spec` changed.
+    /// stores nothing. `generation` grows if `spec` changed. One that is being deleted is removed with its last finalizer.
     async fn update_application(&self, application: Application, pre: Preconditions)
     -> Result<Application, WriteError>;
 
@@ -41,10 +43,18 @@ pub trait Registry: Commands + GroupPositions + Outbox + Streams + Tickets {
         pre: Preconditions,
     ) -> Result<Application, WriteError>;
 
-    /// Removes an application with its devices and groups. Its log is the caller's to remove.
+    /// Offers the application to another user, or to nobody. The application's `resource_version` moves.
+    async fn offer_application(&self, application: &str, to: Option<&str>) -> Result<Application, WriteError>;
+
+    /// Makes the user its owner to whom the application is offered; it is not found by anybody else.
+    async fn accept_application(&self, application: &str, by: &str) -> Result<Application, WriteError>;
+
+    /// Removes an application with its devices and groups; its log is among the [`crate::Remains`] then. While finalizers hold it,
+    /// or one of its devices ([`crate::HAS_DEVICES`]), it is only marked as being deleted, and goes with the last of them. It is
+    /// not found by who wants to delete it again.
     async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError>;
 
-    /// Stores a new device of the application that its metadata names.
+    /// Stores a new device of the application that its metadata names. One that is being deleted is not found.
     async fn create_device(&self, device: Device) -> Result<Device, WriteError>;
 
     /// The device of this name.
@@ -59,7 +69,7 @@ pub trait Registry: Commands + GroupPositions + Outbox + Streams + Tickets {
     /// As [`Registry::update_application`].
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError>;
 
-    /// Removes a device.
+    /// Removes a device; as [`Registry::delete_application`].
     async fn delete_device(&self, application: &str, name: &str, pre: Preconditions) -> Result<(), WriteError>;
 
     /// The user of this name, made if there is none. An existing one keeps its rights.

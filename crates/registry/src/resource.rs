@@ -56,6 +56,9 @@ pub struct Application {
     /// The user who may do everything; not part of the document.
     #[serde(skip)]
     pub owner: String,
+    /// The user to whom the owner offers it (compat/drogue.md 4.4); not part of the document.
+    #[serde(skip)]
+    pub offered_to: Option<String>,
     /// Users and their roles; not part of the document. The member `""` makes the application public
     /// (compat/drogue.md 3.5).
     #[serde(skip)]
@@ -115,6 +118,7 @@ impl Application {
             spec: Map::new(),
             status: Map::new(),
             owner: owner.into(),
+            offered_to: None,
             members: BTreeMap::new(),
         }
     }
@@ -122,6 +126,11 @@ impl Application {
     /// Whether anyone may read it, without credentials too.
     pub fn is_public(&self) -> bool {
         self.members.contains_key("")
+    }
+
+    /// Whether it is being deleted: nothing is published or read there any more (compat/drogue.md 5.1).
+    pub fn is_going(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
     }
 
     /// Whether `spec.core.disabled` is set, or cannot be read (compat/drogue.md 5.1): its devices cannot publish.

@@ -45,6 +45,8 @@ pub struct Config {
     pub connections: usize,
     /// How long the events of an application are kept.
     pub retention: Retention,
+    /// How long they are kept after the application was deleted.
+    pub retention_deleted: Duration,
     /// How long a group may be without members until it is forgotten; `None` is for ever.
     pub groups_expire: Option<Duration>,
     /// How long a session of Octave counts without a connection.
@@ -249,6 +251,7 @@ impl Default for Config {
                 age: Duration::ZERO,
                 bytes: 0,
             },
+            retention_deleted: Duration::ZERO,
             groups_expire: None,
             octave_session: Duration::ZERO,
             stream_outage: Duration::ZERO,

@@ -8,7 +8,7 @@ use axum::routing::any;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use prometheus_client::registry::Registry as Numbers;
 use sockeye_access::{Access, Devices, Oidc, TenantTokens};
-use sockeye_api::{Api, Reached, RegistryEvents};
+use sockeye_api::{Api, Reached, RegistryEvents, Removal};
 use sockeye_delivery::Delivery;
 use sockeye_dialect_dojot::{Dojot, Lifetime, Settings};
 use sockeye_dialect_drogue::Drogue;
@@ -153,12 +153,16 @@ impl Rooms {
         let (from, to) = (Arc::clone(&registry), Arc::clone(&log));
         let events = Arc::new(RegistryEvents::new(from, to, config.retention, instance));
         life.tasks.spawn(tell(Arc::clone(&events), life.stop.clone()));
+        let (from, to) = (Arc::clone(&registry), Arc::clone(&log));
+        let removal = Arc::new(Removal::new(from, to, config.retention_deleted));
+        life.tasks.spawn(remove(Arc::clone(&removal), life.stop.clone()));
         let api = Api::new(
             Arc::clone(&registry),
             Arc::clone(&log),
             Arc::clone(&access),
             groups,
             events,
+            removal,
             config.retention,
             life.stop.clone(),
         );
@@ -294,6 +298,14 @@ async fn wake(commands: Arc<Commands>, stop: CancellationToken) {
 async fn tell(events: Arc<RegistryEvents>, stop: CancellationToken) {
     tokio::select! {
         () = events.run() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Removes what deleted applications have left in the log, until the server stops.
+async fn remove(removal: Arc<Removal>, stop: CancellationToken) {
+    tokio::select! {
+        () = removal.run() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -314,6 +314,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "retention.deleted",
+        default: "1h",
+        allowed: "`off`, or a duration such as `1h`, `30m` or `7d`, from one second to 100 years",
+        doc: "How long the log of a deleted application, and over Kafka its topic and what Kafka's tools know of its groups, stay before \
+              they are removed. Nobody can read it here meanwhile; it goes at once when an application of the same name is made. With \
+              `off` it goes with its application.",
+        set: |config, text| {
+            let kept = value::or("off", text, value::retention_age).map(Option::unwrap_or_default);
+            put(&mut config.retention_deleted, kept)
+        },
+    },
+    Setting {
         key: "groups.expire",
         default: "7d",
         allowed: "`off`, or a duration such as `7d`, `12h` or `1d12h`, from one second to 100 years",

@@ -19,8 +19,8 @@ use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
     AccessKey, Application, Change, Command, CommandError, CommandWay, Commands, Device, KeyError, Outbox, Page,
-    Preconditions, ReadError, Registry, Role, Session, Stream, Streams, Taken, Teller, Ticket, TicketError, Tickets,
-    Unavailable, User, UserIdentity, WriteError,
+    Preconditions, ReadError, Registry, Remains, RemainsKept, Role, Session, Stream, Streams, Taken, Teller, Ticket,
+    TicketError, Tickets, Unavailable, User, UserIdentity, WantedRemains, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -149,6 +149,12 @@ impl Registry for Watched {
     ) -> Result<Application, WriteError> {
         self.engine.set_members(application, members, pre).await
     }
+    async fn offer_application(&self, application: &str, to: Option<&str>) -> Result<Application, WriteError> {
+        self.engine.offer_application(application, to).await
+    }
+    async fn accept_application(&self, application: &str, by: &str) -> Result<Application, WriteError> {
+        self.engine.accept_application(application, by).await
+    }
     async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError> {
         self.engine.delete_application(name, pre).await
     }
@@ -237,6 +243,16 @@ impl Commands for Watched {
 impl Outbox for Watched {
     async fn tell(&self, teller: Box<dyn Teller>) -> Result<(), ReadError> {
         self.engine.tell(teller).await
+    }
+}
+
+#[async_trait]
+impl RemainsKept for Watched {
+    async fn take_remains(&self, wanted: WantedRemains) -> Result<Option<Vec<Remains>>, Unavailable> {
+        self.engine.take_remains(wanted).await
+    }
+    async fn forget_remains(&self, application: &str) -> Result<(), Unavailable> {
+        self.engine.forget_remains(application).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -13,7 +14,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use sockeye_access::{Access, key};
-use sockeye_api::{Api, LiveGroup, LiveGroups, RegistryEvents, router};
+use sockeye_api::{Api, LiveGroup, LiveGroups, RegistryEvents, Removal, router};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, Log, Position, Retention};
 use sockeye_registry::{AccessKey, Registry};
@@ -67,7 +68,13 @@ impl LiveGroups for Members {
 }
 
 impl World {
+    /// Logs go with their applications.
     pub(crate) async fn new() -> Self {
+        Self::with_kept(Duration::ZERO).await
+    }
+
+    /// Logs stay so long after their applications.
+    pub(crate) async fn with_kept(kept: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = Arc::new(SqliteEngine::open(folder.path().join("sockeye.db"), Options::default()).unwrap());
         let (registry, log): (Arc<dyn Registry>, Arc<dyn Log>) = (engine.clone(), engine);
@@ -92,6 +99,7 @@ impl World {
             access,
             groups.clone(),
             Arc::new(events),
+            Arc::new(Removal::new(registry.clone(), log.clone(), kept)),
             Retention::default(),
             stop.clone(),
         )));

@@ -41,9 +41,6 @@ pub(crate) struct Inner {
     ended: watch::Receiver<()>,
 }
 
-/// What a change gives, and what listeners are told once it is durable.
-pub(crate) type Changed<T> = (T, Option<Change>);
-
 /// The work of a call, on a connection.
 type Work<'c, T, E> = BoxFuture<'c, Result<T, E>>;
 
@@ -130,29 +127,30 @@ impl PostgresRegistry {
         }
     }
 
-    /// Makes a change that rules may forbid, alone. Listeners are told before the caller is.
-    pub(crate) async fn change<T: Send + 'static>(
+    /// Makes a change that rules may forbid, alone: what it gives, and what listeners are told once it is durable. They are told
+    /// before the caller is.
+    pub(crate) async fn change<T: Send + 'static, C: IntoIterator<Item = Change> + Send + 'static>(
         &self,
-        job: impl for<'c> FnOnce(&'c Transaction<'c>) -> Work<'c, Changed<T>, Refusal> + Send + 'static,
+        job: impl for<'c> FnOnce(&'c Transaction<'c>) -> Work<'c, (T, C), Refusal> + Send + 'static,
     ) -> Result<T, WriteError> {
         let changes = Arc::clone(&self.inner.changes);
         let stored = self.run(move |connection| {
             async move {
                 let transaction = connection.transaction().await?;
                 changes::begin(&transaction).await?;
-                let (value, change) = match job(&transaction).await {
-                    Ok(changed) => changed,
+                let (value, made): (T, Vec<Change>) = match job(&transaction).await {
+                    Ok((value, changes)) => (value, changes.into_iter().collect()),
                     Err(Refusal::Rule(error)) => {
                         transaction.rollback().await?;
                         return Ok(Err(error));
                     }
                     Err(Refusal::Failure(failure)) => return Err(failure),
                 };
-                if let Some(change) = &change {
+                for change in &made {
                     changes::note(&transaction, change).await?;
                 }
                 transaction.commit().await?;
-                if change.is_some() {
+                if !made.is_empty() {
                     changes.catch_up(&*connection).await?;
                 }
                 Ok(Ok(value))

@@ -5,6 +5,7 @@
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
 //! | `outbox.rs` | what is told of devices |
+//! | `remains.rs` | what deleted applications have left |
 //! | `groups.rs`, `tickets.rs`, `commands.rs`, `sessions.rs` | those of groups, of tickets, of commands and of Octave, behind interfaces of their own |
 
 mod applications;
@@ -13,6 +14,7 @@ mod devices;
 mod groups;
 mod metadata;
 mod outbox;
+mod remains;
 mod sessions;
 mod tickets;
 mod users;
@@ -24,6 +26,7 @@ use deadpool_postgres::Transaction;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use sockeye_event::origin;
 use sockeye_registry::{
     AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
     Unavailable, User, UserIdentity, WriteError,
@@ -84,6 +87,30 @@ impl Registry for PostgresRegistry {
             async move {
                 let (stored, changed) = applications::set_members(c, &name, members, pre).await?;
                 Ok((stored, changed.then_some(Change::Application(name))))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn offer_application(&self, application: &str, to: Option<&str>) -> Result<Application, WriteError> {
+        let (name, to) = (application.to_owned(), to.map(str::to_owned));
+        self.change(move |c| {
+            async move {
+                let (stored, changed) = applications::offer(c, &name, to).await?;
+                Ok((stored, changed.then_some(Change::Application(name))))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn accept_application(&self, application: &str, by: &str) -> Result<Application, WriteError> {
+        let (name, by) = (application.to_owned(), by.to_owned());
+        self.change(move |c| {
+            async move {
+                let stored = applications::accept(c, &name, &by).await?;
+                Ok((stored, Some(Change::Application(name))))
             }
             .boxed()
         })
@@ -278,15 +305,19 @@ impl PostgresRegistry {
             async move {
                 outbox::have_room(c).await?;
                 let (value, change) = job(c).await?;
-                if let Some(change) = &change {
-                    outbox::put(c, change).await?;
-                }
-                let change = change.map(
-                    |DeviceChange {
-                         application, device, ..
-                     }| Change::Device { application, device },
-                );
-                Ok((value, change))
+                let Some(change) = change else {
+                    return Ok((value, Vec::new()));
+                };
+                outbox::put(c, &change).await?;
+                let gone = change.what == origin::Change::Deleted;
+                let (application, device) = (change.application, change.device);
+                let last = if gone {
+                    applications::let_go(c, &application).await?
+                } else {
+                    None
+                };
+                let changes = [Change::Device { application, device }].into_iter();
+                Ok((value, changes.chain(last.map(Change::Application)).collect()))
             }
             .boxed()
         })

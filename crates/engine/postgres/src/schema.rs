@@ -33,6 +33,10 @@ pub(crate) const STEPS: &[Step] = &[
         sql: COMMANDS,
         needs: 1,
     },
+    Step {
+        sql: LIFECYCLE,
+        needs: 1,
+    },
 ];
 
 /// The names of tables are found by the `search_path` of the connection. Times are nanoseconds since 1970. Text is compared by its
@@ -244,6 +248,19 @@ CREATE TABLE command_ways (
 CREATE INDEX ways_of_command ON command_ways (command);
 ";
 
+/// How applications change hands, and go.
+const LIFECYCLE: &str = "
+ALTER TABLE applications ADD COLUMN offered_to text; -- name of a user, who may become the owner
+
+-- What deleted applications have left in the log.
+CREATE TABLE remains (
+    application      text COLLATE \"C\" PRIMARY KEY, -- name
+    since            bigint NOT NULL,
+    groups           json NOT NULL,            -- array of [group_id, selection]
+    taken            bigint NOT NULL           -- somebody removes them until then
+);
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// Makes the database one of this release, unless it is, or is somebody else's. Gives the number of its newest change.
@@ -351,6 +368,10 @@ mod tests {
             needs: 1,
         },
         Step {
+            sql: LIFECYCLE,
+            needs: 1,
+        },
+        Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
@@ -368,12 +389,16 @@ mod tests {
             needs: 1,
         },
         Step {
+            sql: LIFECYCLE,
+            needs: 1,
+        },
+        Step {
             sql: "ALTER TABLE users ADD COLUMN colour text",
             needs: 1,
         },
         Step {
             sql: "CREATE TABLE shelves (name text); ALTER TABLE users DROP COLUMN colour",
-            needs: 6,
+            needs: 7,
         },
     ];
     const FAILING: &[Step] = &[
@@ -389,8 +414,12 @@ mod tests {
             needs: 1,
         },
         Step {
+            sql: LIFECYCLE,
+            needs: 1,
+        },
+        Step {
             sql: "CREATE TABLE shelves (name text); INSERT INTO nowhere VALUES (1)",
-            needs: 6,
+            needs: 7,
         },
     ];
 
@@ -422,19 +451,19 @@ mod tests {
         };
         let url = postgres.database().unwrap();
         open(&url, STEPS).await.unwrap();
-        assert_eq!(versions(postgres, &url), "5|1|1");
-        open(&url, FAILING).await.unwrap_err();
-        assert_eq!(versions(postgres, &url), "5|1|1", "all or none");
-        open(&url, EXPANDED).await.unwrap();
         assert_eq!(versions(postgres, &url), "6|1|1");
+        open(&url, FAILING).await.unwrap_err();
+        assert_eq!(versions(postgres, &url), "6|1|1", "all or none");
+        open(&url, EXPANDED).await.unwrap();
+        assert_eq!(versions(postgres, &url), "7|1|1");
         open(&url, STEPS)
             .await
             .expect("the previous release runs beside the new one");
         open(&url, CONTRACTED).await.unwrap();
-        assert_eq!(versions(postgres, &url), "7|6|1");
+        assert_eq!(versions(postgres, &url), "8|7|1");
         let refused = open(&url, STEPS).await.unwrap_err();
         assert!(
-            refused.contains("newer version") && refused.contains("knows 5"),
+            refused.contains("newer version") && refused.contains("knows 6"),
             "{refused}"
         );
         assert!(!refused.contains("sockeye-pw"), "{refused}");
@@ -455,7 +484,7 @@ mod tests {
         for node in nodes {
             node.await.unwrap().unwrap();
         }
-        assert_eq!(versions(postgres, &url), "7|6|1");
+        assert_eq!(versions(postgres, &url), "8|7|1");
     }
 
     #[tokio::test]

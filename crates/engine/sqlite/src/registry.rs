@@ -6,6 +6,7 @@
 //! | `metadata.rs` | what applications and devices have in common |
 //! | `applications.rs`, `devices.rs`, `users.rs` | the statements |
 //! | `outbox.rs` | what is told of devices |
+//! | `remains.rs` | what deleted applications have left |
 //! | `groups.rs`, `tickets.rs`, `commands.rs`, `sessions.rs` | those of groups, of tickets, of commands and of Octave, behind interfaces of their own |
 
 mod applications;
@@ -14,6 +15,7 @@ mod devices;
 mod groups;
 mod metadata;
 mod outbox;
+mod remains;
 mod row;
 mod sessions;
 mod tickets;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use sockeye_event::origin;
 use sockeye_registry::{
     AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
     Unavailable, User, UserIdentity, WriteError,
@@ -37,7 +40,7 @@ use row::Refusal;
 use users::NoKey;
 
 /// What a change gives, and what listeners are told once it is durable.
-type Changed<T> = (T, Option<Change>);
+type Changed<T> = (T, Vec<Change>);
 
 // ----------------------------------------------------------------------------------------------
 
@@ -83,6 +86,21 @@ impl Registry for SqliteEngine {
             Ok((stored, changed.then_some(Change::Application(name))))
         })
         .await
+    }
+
+    async fn offer_application(&self, application: &str, to: Option<&str>) -> Result<Application, WriteError> {
+        let (name, to) = (application.to_owned(), to.map(str::to_owned));
+        self.change(move |c| {
+            let (stored, changed) = applications::offer(c, &name, to)?;
+            Ok((stored, changed.then_some(Change::Application(name))))
+        })
+        .await
+    }
+
+    async fn accept_application(&self, application: &str, by: &str) -> Result<Application, WriteError> {
+        let (name, by) = (application.to_owned(), by.to_owned());
+        self.change(move |c| Ok((applications::accept(c, &name, &by)?, Some(Change::Application(name)))))
+            .await
     }
 
     async fn delete_application(&self, name: &str, pre: Preconditions) -> Result<(), WriteError> {
@@ -220,11 +238,11 @@ impl SqliteEngine {
     }
 
     /// Makes a change that rules may forbid.
-    async fn change<T: Send + 'static>(
+    async fn change<T: Send + 'static, C: IntoIterator<Item = Change>>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+        job: impl FnOnce(&Connection) -> Result<(T, C), Refusal> + Send + 'static,
     ) -> Result<T, WriteError> {
-        self.store(move |connection| ruled(job(connection))).await?
+        self.store(move |connection| ruled(job(connection).map(told))).await?
     }
 
     /// As [`Self::change`], of a device, which is told in its application's stream too.
@@ -236,15 +254,20 @@ impl SqliteEngine {
         self.store_adding(move |connection, added| {
             let changed = Notes::have_room(connection).and_then(|()| job(connection));
             let changed = changed.and_then(|(value, change)| {
-                if let Some(change) = &change {
-                    notes.put(connection, change, added)?;
-                }
-                let change = change.map(
-                    |DeviceChange {
-                         application, device, ..
-                     }| Change::Device { application, device },
-                );
-                Ok((value, change))
+                let Some(change) = change else {
+                    return Ok((value, Vec::new()));
+                };
+                notes.put(connection, &change, added)?;
+                let gone = change.what == origin::Change::Deleted;
+                let (application, device) = (change.application, change.device);
+                let last = gone
+                    .then(|| applications::let_go(connection, &application))
+                    .transpose()?;
+                let of_application = last.flatten().map(Change::Application);
+                let changes = [Change::Device { application, device }]
+                    .into_iter()
+                    .chain(of_application);
+                Ok((value, changes.collect()))
             });
             ruled(changed)
         })
@@ -252,11 +275,11 @@ impl SqliteEngine {
     }
 
     /// Runs a job in the writer's next commit. Listeners are told before the caller is, and also if the caller is gone.
-    async fn store<T: Send + 'static>(
+    async fn store<T: Send + 'static, C: IntoIterator<Item = Change>>(
         &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<Changed<T>> + Send + 'static,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<(T, C)> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.store_adding(move |connection, _| job(connection)).await
+        self.store_adding(move |connection, _| job(connection).map(told)).await
     }
 
     /// As [`Self::store`], of a job that adds records to the log.
@@ -265,8 +288,8 @@ impl SqliteEngine {
         job: impl FnOnce(&Connection, &mut Added) -> rusqlite::Result<Changed<T>> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let listeners = self.inner.listeners.clone();
-        let tell = move |(_, change): &Changed<T>| {
-            if let Some(change) = change {
+        let tell = move |(_, changes): &Changed<T>| {
+            for change in changes {
                 // Without listeners there is nobody to tell.
                 let _ = listeners.send(change.clone());
             }
@@ -275,11 +298,15 @@ impl SqliteEngine {
     }
 }
 
+fn told<T, C: IntoIterator<Item = Change>>((value, changes): (T, C)) -> Changed<T> {
+    (value, changes.into_iter().collect())
+}
+
 /// What a rule forbids is an answer, and nothing was stored; else the job is undone.
 fn ruled<T>(changed: Result<Changed<T>, Refusal>) -> rusqlite::Result<Changed<Result<T, WriteError>>> {
     match changed {
-        Ok((value, change)) => Ok((Ok(value), change)),
-        Err(Refusal::Rule(error)) => Ok((Err(error), None)),
+        Ok((value, changes)) => Ok((Ok(value), changes)),
+        Err(Refusal::Rule(error)) => Ok((Err(error), Vec::new())),
         Err(Refusal::Sql(error)) => Err(error),
     }
 }

@@ -19,6 +19,7 @@ pub(crate) const STEPS: &[&[&str]] = &[
     &[OCTAVE],
     &[OUTBOX],
     &[COMMANDS],
+    &[LIFECYCLE],
 ];
 
 /// Topics and their records.
@@ -269,6 +270,19 @@ CREATE TABLE command_ways (
 CREATE INDEX ways_of_command ON command_ways (command);
 ";
 
+/// How applications change hands, and go.
+const LIFECYCLE: &str = "
+ALTER TABLE applications ADD COLUMN offered_to TEXT;    -- name of a user, who may become the owner
+
+-- What deleted applications have left in the log.
+CREATE TABLE remains (
+    application      TEXT PRIMARY KEY,      -- name
+    since            INTEGER NOT NULL,
+    groups           TEXT NOT NULL,         -- JSON array of [group_id, selection]
+    taken            INTEGER NOT NULL       -- somebody removes them until then
+) STRICT, WITHOUT ROWID;
+";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -324,6 +338,7 @@ mod tests {
         &[OCTAVE],
         &[OUTBOX],
         &[COMMANDS],
+        &[LIFECYCLE],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -340,6 +355,7 @@ mod tests {
         &[OCTAVE],
         &[OUTBOX],
         &[COMMANDS],
+        &[LIFECYCLE],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",
@@ -370,17 +386,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockeye.db");
         assert_eq!(records(&path, STEPS).await.unwrap(), 1);
-        assert_eq!(kind_of(&path), Kind::Ours(8));
+        assert_eq!(kind_of(&path), Kind::Ours(9));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
-        assert_eq!(kind_of(&path), Kind::Ours(10));
+        assert_eq!(kind_of(&path), Kind::Ours(11));
         assert_eq!(records(&path, LATER).await.unwrap(), 3, "each step is taken once");
         let refused = records(&path, STEPS).await.unwrap_err();
         assert!(
             matches!(
                 refused,
                 OpenError::Newer {
-                    found: 10,
-                    known: 8,
+                    found: 11,
+                    known: 9,
                     ..
                 }
             ),
@@ -398,7 +414,7 @@ mod tests {
             refused.contains("cannot be used") && refused.contains("nowhere"),
             "{refused}"
         );
-        assert_eq!(kind_of(&path), Kind::Ours(8));
+        assert_eq!(kind_of(&path), Kind::Ours(9));
         assert_eq!(records(&path, LATER).await.unwrap(), 2);
     }
 }

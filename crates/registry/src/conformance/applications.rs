@@ -224,7 +224,9 @@ pub async fn a_deleted_application_takes_everything_with_it(fixture: &mut impl F
     };
     let position = Position::new(Incarnation(1), [(0, 1)]);
     for name in ["app", "other"] {
-        registry.create_application(full(name)).await.unwrap();
+        let mut full = full(name);
+        full.metadata.finalizers.clear();
+        registry.create_application(full).await.unwrap();
         registry
             .create_device(device(name, "d", json!({"alias": ["x"]})))
             .await

@@ -1,14 +1,15 @@
-//! Applications, with their members.
+//! Applications, with owners and members.
 
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
-use sockeye_registry::{Application, Page, Preconditions, Role, WriteError};
+use sockeye_registry::{Application, Document, Page, Preconditions, Role, WriteError};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::metadata::{self, COLUMNS, COUNT, Stored};
+use super::{devices, remains};
 use crate::failure::{Failure, Refusal};
 use crate::sql;
 
@@ -20,18 +21,22 @@ pub(super) async fn create(on: &impl GenericClient, mut application: Application
     if id(on, &application.metadata.name).await?.is_some() {
         return Err(WriteError::Taken(application.metadata.name).into());
     }
-    metadata::renew(&mut application.metadata);
+    application.metadata.renew();
     let Application {
         metadata,
         spec,
         status,
         owner,
+        offered_to,
         members,
-    } = &application;
-    let id = metadata::insert(on, "applications", ("owner", owner), metadata, spec, status).await?;
-    let statement = "UPDATE applications SET members = $2 WHERE id = $1";
-    sql::execute(on, statement, &[&id, &Json(members)]).await?;
-    Ok(application)
+    } = application;
+    let document = Document { metadata, spec, status };
+    let id = metadata::insert(on, "applications", ("owner", &owner), &document).await?;
+    let statement = "UPDATE applications SET members = $2, offered_to = $3 WHERE id = $1";
+    sql::execute(on, statement, &[&id, &Json(&members), &offered_to]).await?;
+    // What it might take for its own is removed: its maker has seen to that.
+    remains::forget(on, &document.metadata.name).await?;
+    Ok(with(document, owner, offered_to, members))
 }
 
 pub(super) async fn get(on: &impl GenericClient, name: &str) -> Result<Option<Application>, Failure> {
@@ -39,8 +44,9 @@ pub(super) async fn get(on: &impl GenericClient, name: &str) -> Result<Option<Ap
 }
 
 pub(super) async fn list(on: &impl GenericClient, page: Page) -> Result<Vec<Application>, Failure> {
-    let statement =
-        format!("SELECT {COLUMNS}, r.owner, r.members FROM applications r ORDER BY r.name LIMIT $1 OFFSET $2");
+    let statement = format!(
+        "SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r ORDER BY r.name LIMIT $1 OFFSET $2"
+    );
     let rows = sql::rows(on, &statement, &[&limit(page), &offset(page)]).await?;
     rows.iter().map(|row| Ok(read(row)?.1)).collect()
 }
@@ -52,34 +58,23 @@ pub(super) async fn update(
     pre: Preconditions,
 ) -> Result<(Application, bool), Refusal> {
     let (id, application) = must_find(on, &wanted.metadata.name, pre).await?;
-    let Application {
-        metadata,
-        spec,
-        status,
-        owner,
-        members,
-    } = application;
-    let mut stored = Stored {
-        id,
-        metadata,
-        spec,
-        status,
-    };
-    let update = stored.update(on, "applications", wanted.metadata, wanted.spec, wanted.status);
-    let changed = update.await?;
-    let Stored {
-        metadata, spec, status, ..
-    } = stored;
-    Ok((
-        Application {
-            metadata,
-            spec,
-            status,
-            owner,
-            members,
-        },
-        changed,
-    ))
+    let (owner, offered_to, members) = (
+        application.owner.clone(),
+        application.offered_to.clone(),
+        application.members.clone(),
+    );
+    let mut document = Document::from(application);
+    let mut wanted = Document::from(wanted);
+    wanted.metadata.deletion_timestamp = document.metadata.deletion_timestamp;
+    if wanted.is_going() {
+        wanted.hold(has_devices(on, id).await?);
+    }
+    let changed = document.replace(wanted);
+    let stored = Stored { id, document };
+    if changed {
+        store_or_remove(on, &stored).await?;
+    }
+    Ok((with(stored.document, owner, offered_to, members), changed))
 }
 
 /// The application as it is then, and whether anything changed.
@@ -94,18 +89,55 @@ pub(super) async fn set_members(
         return Ok((application, false));
     }
     application.members = members;
-    application.metadata.resource_version = Uuid::new_v4();
-    let statement = "UPDATE applications SET members = $2, resource_version = $3 WHERE id = $1";
-    let version = &application.metadata.resource_version;
-    sql::execute(on, statement, &[&id, &Json(&application.members), version]).await?;
+    store_people(on, id, &mut application).await?;
     Ok((application, true))
 }
 
-/// What belongs to it goes with it, by the tables' own rules.
+/// As [`set_members`].
+pub(super) async fn offer(
+    on: &impl GenericClient,
+    name: &str,
+    to: Option<String>,
+) -> Result<(Application, bool), Refusal> {
+    let (id, mut application) = must_find(on, name, Preconditions::default()).await?;
+    if application.offered_to == to {
+        return Ok((application, false));
+    }
+    application.offered_to = to;
+    store_people(on, id, &mut application).await?;
+    Ok((application, true))
+}
+
+pub(super) async fn accept(on: &impl GenericClient, name: &str, by: &str) -> Result<Application, Refusal> {
+    let (id, mut application) = must_find(on, name, Preconditions::default()).await?;
+    match application.offered_to.take() {
+        Some(to) if to == by => application.owner = to,
+        _ => return Err(WriteError::NotFound(WHAT).into()),
+    }
+    store_people(on, id, &mut application).await?;
+    Ok(application)
+}
+
 pub(super) async fn delete(on: &impl GenericClient, name: &str, pre: Preconditions) -> Result<(), Refusal> {
-    let (id, _) = must_find(on, name, pre).await?;
-    sql::execute(on, "DELETE FROM applications WHERE id = $1", &[&id]).await?;
-    Ok(())
+    let (id, application) = must_find(on, name, pre).await?;
+    let mut document = Document::from(application);
+    document.mark(WHAT)?;
+    devices::delete_all(on, id).await?;
+    document.hold(has_devices(on, id).await?);
+    Ok(store_or_remove(on, &Stored { id, document }).await?)
+}
+
+/// A device was removed: it does not hold its application any more. The name of the application, if that changed it.
+pub(super) async fn let_go(on: &impl GenericClient, name: &str) -> Result<Option<String>, Refusal> {
+    let (id, application) = must_find(on, name, Preconditions::default()).await?;
+    let mut document = Document::from(application);
+    if !document.is_going() || has_devices(on, id).await? {
+        return Ok(None);
+    }
+    document.hold(false);
+    document.metadata.resource_version = Uuid::new_v4();
+    store_or_remove(on, &Stored { id, document }).await?;
+    Ok(Some(name.to_owned()))
 }
 
 /// The row id of an application.
@@ -116,9 +148,13 @@ pub(super) async fn id(on: &impl GenericClient, name: &str) -> Result<Option<i64
 
 /// Row id and uid of an application whose devices are to be changed.
 pub(super) async fn must_know(on: &impl GenericClient, name: &str) -> Result<(i64, Uuid), Refusal> {
-    let row = sql::row(on, "SELECT id, uid FROM applications WHERE name = $1", &[&name]).await?;
-    let row = row.ok_or(WriteError::NotFound(WHAT))?;
-    Ok((sql::get(&row, 0)?, sql::get(&row, 1)?))
+    known(on, "SELECT id, uid FROM applications WHERE name = $1", name).await
+}
+
+/// As [`must_know`], of one that gets a device: it is not being deleted.
+pub(super) async fn must_stay(on: &impl GenericClient, name: &str) -> Result<(i64, Uuid), Refusal> {
+    let statement = "SELECT id, uid FROM applications WHERE name = $1 AND deleted IS NULL";
+    known(on, statement, name).await
 }
 
 /// The row id of an application that a change needs.
@@ -134,34 +170,74 @@ pub(super) fn offset(page: Page) -> i64 {
     i64::try_from(page.offset).unwrap_or(i64::MAX)
 }
 
-/// Row id and application.
-fn read(row: &Row) -> Result<(i64, Application), Failure> {
-    let Stored {
-        id,
+async fn known(on: &impl GenericClient, statement: &str, name: &str) -> Result<(i64, Uuid), Refusal> {
+    let row = sql::row(on, statement, &[&name]).await?;
+    let row = row.ok_or(WriteError::NotFound(WHAT))?;
+    Ok((sql::get(&row, 0)?, sql::get(&row, 1)?))
+}
+
+async fn has_devices(on: &impl GenericClient, id: i64) -> Result<bool, Failure> {
+    let row = sql::row(on, "SELECT FROM devices WHERE application = $1 LIMIT 1", &[&id]).await?;
+    Ok(row.is_some())
+}
+
+/// Stores it as it is now; if nothing holds it any more, it goes, and what belongs to it by the tables' own rules.
+async fn store_or_remove(on: &impl GenericClient, stored: &Stored) -> Result<(), Failure> {
+    if !stored.document.is_gone() {
+        return stored.store(on, "applications").await;
+    }
+    remains::put(on, stored.id, &stored.document.metadata.name).await?;
+    sql::execute(on, "DELETE FROM applications WHERE id = $1", &[&stored.id]).await?;
+    Ok(())
+}
+
+/// Stores who may do what with it, as a new version.
+async fn store_people(on: &impl GenericClient, id: i64, application: &mut Application) -> Result<(), Failure> {
+    application.metadata.resource_version = Uuid::new_v4();
+    let statement =
+        "UPDATE applications SET owner = $2, members = $3, offered_to = $4, resource_version = $5 WHERE id = $1";
+    let with: sql::Parameters<'_> = &[
+        &id,
+        &application.owner,
+        &Json(&application.members),
+        &application.offered_to,
+        &application.metadata.resource_version,
+    ];
+    sql::execute(on, statement, with).await?;
+    Ok(())
+}
+
+fn with(document: Document, owner: String, offered_to: Option<String>, members: BTreeMap<String, Role>) -> Application {
+    let Document { metadata, spec, status } = document;
+    Application {
         metadata,
         spec,
         status,
-    } = metadata::read(row)?;
-    Ok((
-        id,
-        Application {
-            metadata,
-            spec,
-            status,
-            owner: sql::get(row, COUNT)?,
-            members: sql::json(row, COUNT + 1)?,
-        },
-    ))
+        owner,
+        offered_to,
+        members,
+    }
+}
+
+/// Row id and application.
+fn read(row: &Row) -> Result<(i64, Application), Failure> {
+    let Stored { id, document } = metadata::read(row)?;
+    let (owner, members, offered_to) = (
+        sql::get(row, COUNT)?,
+        sql::json(row, COUNT + 1)?,
+        sql::get(row, COUNT + 2)?,
+    );
+    Ok((id, with(document, owner, offered_to, members)))
 }
 
 async fn find(on: &impl GenericClient, name: &str) -> Result<Option<(i64, Application)>, Failure> {
-    let statement = format!("SELECT {COLUMNS}, r.owner, r.members FROM applications r WHERE r.name = $1");
+    let statement = format!("SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r WHERE r.name = $1");
     let row = sql::row(on, &statement, &[&name]).await?;
     row.map(|row| read(&row)).transpose()
 }
 
 async fn must_find(on: &impl GenericClient, name: &str, pre: Preconditions) -> Result<(i64, Application), Refusal> {
     let (id, application) = find(on, name).await?.ok_or(WriteError::NotFound(WHAT))?;
-    metadata::check(&application.metadata, pre, WHAT)?;
+    pre.check(&application.metadata, WHAT)?;
     Ok((id, application))
 }

@@ -2,9 +2,9 @@
 
 use deadpool_postgres::GenericClient;
 use sockeye_event::origin::Change;
-use sockeye_registry::{Device, DeviceChange, DeviceSpec, Page, Preconditions, WriteError};
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Page, Preconditions, WriteError};
 
-use super::applications::{limit, must_know, offset};
+use super::applications::{limit, must_know, must_stay, offset};
 use super::metadata::{self, COLUMNS, Stored};
 use crate::failure::{Failure, Refusal};
 use crate::sql;
@@ -15,13 +15,12 @@ const WHAT: &str = "device";
 
 /// The device as stored, and what is to be told of it.
 pub(super) async fn create(on: &impl GenericClient, mut device: Device) -> Result<(Device, DeviceChange), Refusal> {
-    let (application, uid) = must_know(on, &device.metadata.application).await?;
+    let (application, uid) = must_stay(on, &device.metadata.application).await?;
     let logins = logins(&device);
     none_taken(on, application, &logins, None).await?;
-    metadata::renew(&mut device.metadata);
-    let Device { metadata, spec, status } = &device;
+    device.metadata.renew();
     let belongs = ("application", &application as _);
-    let id = metadata::insert(on, "devices", belongs, metadata, spec, status).await?;
+    let id = metadata::insert(on, "devices", belongs, &Document::from(device.clone())).await?;
     store_logins(on, application, id, &logins).await?;
     let change = DeviceChange::new(Change::Created, uid, &device);
     Ok((device, change))
@@ -67,14 +66,18 @@ pub(super) async fn update(
     let name = wanted.metadata.application.clone();
     let mut stored = must_find(on, application, &wanted.metadata.name, pre).await?;
     none_taken(on, application, &logins, Some(stored.id)).await?;
-    let update = stored.update(on, "devices", wanted.metadata, wanted.spec, wanted.status);
-    let changed = update.await?;
-    if changed {
+    let changed = stored.document.replace(wanted.into());
+    let is_gone = stored.document.is_gone();
+    if is_gone {
+        remove(on, stored.id).await?;
+    } else if changed {
+        stored.store(on, "devices").await?;
         sql::execute(on, "DELETE FROM device_logins WHERE device = $1", &[&stored.id]).await?;
         store_logins(on, application, stored.id, &logins).await?;
     }
     let device = device(&name, stored);
-    let change = changed.then(|| DeviceChange::new(Change::Updated, uid, &device));
+    let what = if is_gone { Change::Deleted } else { Change::Updated };
+    let change = changed.then(|| DeviceChange::new(what, uid, &device));
     Ok((device, change))
 }
 
@@ -86,19 +89,44 @@ pub(super) async fn delete(
     pre: Preconditions,
 ) -> Result<DeviceChange, Refusal> {
     let (id, uid) = must_know(on, application).await?;
-    let stored = must_find(on, id, name, pre).await?;
-    sql::execute(on, "DELETE FROM devices WHERE id = $1", &[&stored.id]).await?;
-    Ok(DeviceChange::new(Change::Deleted, uid, &device(application, stored)))
+    let mut stored = must_find(on, id, name, pre).await?;
+    stored.document.mark(WHAT)?;
+    let what = if stored.document.is_gone() {
+        remove(on, stored.id).await?;
+        Change::Deleted
+    } else {
+        stored.store(on, "devices").await?;
+        Change::Updated
+    };
+    Ok(DeviceChange::new(what, uid, &device(application, stored)))
+}
+
+/// Deletes all devices of an application: those that finalizers hold are marked only, and stay.
+pub(super) async fn delete_all(on: &impl GenericClient, application: i64) -> Result<(), Refusal> {
+    let free = "DELETE FROM devices WHERE application = $1 AND json_array_length(finalizers) = 0";
+    sql::execute(on, free, &[&application]).await?;
+    let held = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = $1 AND r.deleted IS NULL");
+    for row in sql::rows(on, &held, &[&application]).await? {
+        let mut stored = metadata::read(&row)?;
+        stored.document.mark(WHAT)?;
+        stored.store(on, "devices").await?;
+    }
+    Ok(())
+}
+
+/// Its names go with it, by the tables' own rules.
+async fn remove(on: &impl GenericClient, id: i64) -> Result<(), Failure> {
+    sql::execute(on, "DELETE FROM devices WHERE id = $1", &[&id]).await?;
+    Ok(())
 }
 
 /// The device, as it is seen from outside.
 fn device(application: &str, stored: Stored) -> Device {
-    let Stored {
+    let Document {
         mut metadata,
         spec,
         status,
-        ..
-    } = stored;
+    } = stored.document;
     application.clone_into(&mut metadata.application);
     Device { metadata, spec, status }
 }
@@ -123,7 +151,7 @@ async fn must_find(
     let statement = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = $1 AND r.name = $2");
     let row = sql::row(on, &statement, &[&application, &name]).await?;
     let stored = metadata::read(&row.ok_or(WriteError::NotFound(WHAT))?)?;
-    metadata::check(&stored.metadata, pre, WHAT)?;
+    pre.check(&stored.document.metadata, WHAT)?;
     Ok(stored)
 }
 

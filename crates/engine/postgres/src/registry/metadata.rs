@@ -1,12 +1,9 @@
-//! What applications and devices have in common: the columns of their documents, and the rules of versions
-//! (compat/drogue.md 4.1).
+//! What applications and devices have in common: the columns of their documents.
 
 use deadpool_postgres::GenericClient;
-use serde_json::{Map, Value};
-use sockeye_registry::{Metadata, Preconditions, WriteError};
+use sockeye_registry::{Document, Metadata};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
-use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::sql;
@@ -21,9 +18,7 @@ pub(super) const COUNT: usize = 12;
 pub(super) struct Stored {
     /// Row id.
     pub(super) id: i64,
-    pub(super) metadata: Metadata,
-    pub(super) spec: Map<String, Value>,
-    pub(super) status: Map<String, Value>,
+    pub(super) document: Document,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -42,21 +37,11 @@ pub(super) fn read(row: &Row) -> Result<Stored, Failure> {
         labels: sql::json(row, 8)?,
         annotations: sql::json(row, 9)?,
     };
+    let (spec, status) = (sql::json(row, 10)?, sql::json(row, 11)?);
     Ok(Stored {
         id: sql::get(row, 0)?,
-        metadata,
-        spec: sql::json(row, 10)?,
-        status: sql::json(row, 11)?,
+        document: Document { metadata, spec, status },
     })
-}
-
-/// Makes the metadata those of a resource that is new now.
-pub(super) fn renew(metadata: &mut Metadata) {
-    metadata.uid = Uuid::new_v4();
-    metadata.resource_version = Uuid::new_v4();
-    metadata.creation_timestamp = jiff::Timestamp::now();
-    metadata.generation = 0;
-    metadata.deletion_timestamp = None;
 }
 
 /// Stores a new document in `table`, with `belongs`, the column that says whose it is. Gives the row id.
@@ -64,9 +49,7 @@ pub(super) async fn insert(
     on: &impl GenericClient,
     table: &str,
     (belongs, owner): (&str, &(dyn ToSql + Sync)),
-    metadata: &Metadata,
-    spec: &Map<String, Value>,
-    status: &Map<String, Value>,
+    Document { metadata, spec, status }: &Document,
 ) -> Result<i64, Failure> {
     let statement = format!(
         "INSERT INTO {table} ({belongs}, name, uid, created, generation, resource_version, finalizers, labels, annotations, \
@@ -94,60 +77,30 @@ pub(super) async fn insert(
     sql::get(&row, 0)
 }
 
-/// Whether a change may be made.
-pub(super) fn check(is: &Metadata, pre: Preconditions, what: &'static str) -> Result<(), WriteError> {
-    let holds = |wanted: Option<Uuid>, is: Uuid| wanted.is_none_or(|wanted| wanted == is);
-    if holds(pre.uid, is.uid) && holds(pre.resource_version, is.resource_version) {
-        Ok(())
-    } else {
-        Err(WriteError::Precondition(what))
-    }
-}
-
 impl Stored {
-    /// Takes over what an update may change and stores it in `table`, as a new version; whether anything changed.
-    pub(super) async fn update(
-        &mut self,
-        on: &impl GenericClient,
-        table: &str,
-        wanted: Metadata,
-        spec: Map<String, Value>,
-        status: Map<String, Value>,
-    ) -> Result<bool, Failure> {
-        let mine = &mut self.metadata;
-        let spec_changed = self.spec != spec;
-        let metadata_changed = mine.finalizers != wanted.finalizers
-            || mine.labels != wanted.labels
-            || mine.annotations != wanted.annotations;
-        if !spec_changed && !metadata_changed && self.status == status {
-            return Ok(false);
-        }
-        mine.finalizers = wanted.finalizers;
-        mine.labels = wanted.labels;
-        mine.annotations = wanted.annotations;
-        mine.generation += u64::from(spec_changed);
-        mine.resource_version = Uuid::new_v4();
-        self.spec = spec;
-        self.status = status;
+    /// Stores it in `table` as it is now.
+    pub(super) async fn store(&self, on: &impl GenericClient, table: &str) -> Result<(), Failure> {
+        let Document { metadata, spec, status } = &self.document;
         let statement = format!(
-            "UPDATE {table} SET generation = $2, resource_version = $3, finalizers = $4, labels = $5, annotations = $6, \
-             spec = $7, status = $8 WHERE id = $1"
+            "UPDATE {table} SET generation = $2, resource_version = $3, deleted = $4, finalizers = $5, labels = $6, \
+             annotations = $7, spec = $8, status = $9 WHERE id = $1"
         );
         sql::execute(
             on,
             &statement,
             &[
                 &self.id,
-                &mine.generation.cast_signed(),
-                &mine.resource_version,
-                &Json(&mine.finalizers),
-                &Json(&mine.labels),
-                &Json(&mine.annotations),
-                &Json(&self.spec),
-                &Json(&self.status),
+                &metadata.generation.cast_signed(),
+                &metadata.resource_version,
+                &metadata.deletion_timestamp.map(sql::nanos),
+                &Json(&metadata.finalizers),
+                &Json(&metadata.labels),
+                &Json(&metadata.annotations),
+                &Json(spec),
+                &Json(status),
             ],
         )
         .await?;
-        Ok(true)
+        Ok(())
     }
 }

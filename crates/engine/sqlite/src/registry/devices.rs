@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sockeye_event::origin::Change;
-use sockeye_registry::{Device, DeviceChange, DeviceSpec, Page, Preconditions, WriteError};
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Page, Preconditions, WriteError};
 
-use super::applications::{self, limit, must_know, offset};
+use super::applications::{self, limit, must_know, must_stay, offset};
 use super::commands;
 use super::metadata::{self, COLUMNS, Stored};
 use super::row::Refusal;
@@ -15,19 +15,12 @@ const WHAT: &str = "device";
 
 /// The device as stored, and what is to be told of it.
 pub(super) fn create(connection: &Connection, mut device: Device) -> Result<(Device, DeviceChange), Refusal> {
-    let (application, uid) = must_know(connection, &device.metadata.application)?;
+    let (application, uid) = must_stay(connection, &device.metadata.application)?;
     let logins = logins(&device);
     none_taken(connection, application, &logins, None)?;
-    metadata::renew(&mut device.metadata);
+    device.metadata.renew();
     let belongs = ("application", &application as _);
-    let id = metadata::insert(
-        connection,
-        "devices",
-        belongs,
-        &device.metadata,
-        &device.spec,
-        &device.status,
-    )?;
+    let id = metadata::insert(connection, "devices", belongs, &Document::from(device.clone()))?;
     store_logins(connection, application, id, &logins)?;
     let change = DeviceChange::new(Change::Created, uid, &device);
     Ok((device, change))
@@ -74,15 +67,18 @@ pub(super) fn update(
     let name = wanted.metadata.application.clone();
     let mut stored = must_find(connection, application, &wanted.metadata.name, pre)?;
     none_taken(connection, application, &logins, Some(stored.id))?;
-    let changed = stored.update(connection, "devices", wanted.metadata, wanted.spec, wanted.status)?;
-    if changed {
-        connection
-            .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
-            .execute([stored.id])?;
+    let changed = stored.document.replace(wanted.into());
+    let is_gone = stored.document.is_gone();
+    if is_gone {
+        remove(connection, stored.id)?;
+    } else if changed {
+        stored.store(connection, "devices")?;
+        forget_logins(connection, stored.id)?;
         store_logins(connection, application, stored.id, &logins)?;
     }
     let device = device(&name, stored);
-    let change = changed.then(|| DeviceChange::new(Change::Updated, uid, &device));
+    let what = if is_gone { Change::Deleted } else { Change::Updated };
+    let change = changed.then(|| DeviceChange::new(what, uid, &device));
     Ok((device, change))
 }
 
@@ -94,27 +90,43 @@ pub(super) fn delete(
     pre: Preconditions,
 ) -> Result<DeviceChange, Refusal> {
     let (id, uid) = must_know(connection, application)?;
-    let stored = must_find(connection, id, name, pre)?;
-    connection
-        .prepare_cached("DELETE FROM device_logins WHERE device = ?1")?
-        .execute([stored.id])?;
-    commands::delete_of_device(connection, stored.id)?;
-    connection
-        .prepare_cached("DELETE FROM devices WHERE id = ?1")?
-        .execute([stored.id])?;
-    Ok(DeviceChange::new(Change::Deleted, uid, &device(application, stored)))
+    let mut stored = must_find(connection, id, name, pre)?;
+    stored.document.mark(WHAT)?;
+    let what = mark_or_remove(connection, &stored)?;
+    Ok(DeviceChange::new(what, uid, &device(application, stored)))
+}
+
+/// Deletes all devices of an application: those that finalizers hold are marked only, and stay.
+pub(super) fn delete_all(connection: &Connection, application: i64) -> Result<(), Refusal> {
+    for sql in [
+        "DELETE FROM command_ways WHERE application = ?1",
+        "DELETE FROM commands WHERE device IN (SELECT id FROM devices WHERE application = ?1)",
+        "DELETE FROM device_logins WHERE device IN (SELECT id FROM devices WHERE application = ?1 AND finalizers = '[]')",
+        "DELETE FROM devices WHERE application = ?1 AND finalizers = '[]'",
+    ] {
+        connection.prepare_cached(sql)?.execute([application])?;
+    }
+    let sql = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = ?1 AND r.deleted IS NULL");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let held: Vec<Stored> = statement
+        .query_map([application], metadata::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    for mut stored in held {
+        stored.document.mark(WHAT)?;
+        stored.store(connection, "devices")?;
+    }
+    Ok(())
 }
 
 // ----------------------------------------------------------------------------------------------
 
 /// The device, as it is seen from outside.
 fn device(application: &str, stored: Stored) -> Device {
-    let Stored {
+    let Document {
         mut metadata,
         spec,
         status,
-        ..
-    } = stored;
+    } = stored.document;
     application.clone_into(&mut metadata.application);
     Device { metadata, spec, status }
 }
@@ -129,8 +141,33 @@ fn find(connection: &Connection, application: i64, name: &str) -> rusqlite::Resu
 
 fn must_find(connection: &Connection, application: i64, name: &str, pre: Preconditions) -> Result<Stored, Refusal> {
     let stored = find(connection, application, name)?.ok_or(WriteError::NotFound(WHAT))?;
-    metadata::check(&stored.metadata, pre, WHAT)?;
+    pre.check(&stored.document.metadata, WHAT)?;
     Ok(stored)
+}
+
+/// Stores that it is being deleted, or removes it, if nothing holds it. What is to be told.
+fn mark_or_remove(connection: &Connection, stored: &Stored) -> rusqlite::Result<Change> {
+    if stored.document.is_gone() {
+        remove(connection, stored.id)?;
+        return Ok(Change::Deleted);
+    }
+    stored.store(connection, "devices")?;
+    Ok(Change::Updated)
+}
+
+fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    forget_logins(connection, id)?;
+    commands::delete_of_device(connection, id)?;
+    connection
+        .prepare_cached("DELETE FROM devices WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+fn forget_logins(connection: &Connection, device: i64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM device_logins WHERE device = ?1")?;
+    statement.execute([device])?;
+    Ok(())
 }
 
 /// Name, aliases and unique user names. A document that cannot be read has its name only: its device cannot log in.
