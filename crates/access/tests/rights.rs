@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::Watched;
-use sockeye_access::{Access, Caller, Ended, Proof, Right};
+use sockeye_access::{Access, Caller, Ended, Permission, Proof, Right};
 use sockeye_registry::{AccessKey, Application, Preconditions, Registry, Role, Scope, UserIdentity};
 use tokio::sync::mpsc;
 
@@ -129,6 +129,30 @@ fn by_token(user: &str) -> Caller {
             expires: jiff::Timestamp::MAX,
         },
     }
+}
+
+/// What finalizers hold is read no more, although it is still there.
+#[tokio::test]
+async fn an_application_that_is_being_deleted() {
+    let mut world = World::new().await;
+    let mut held = Application::named("app", "owner");
+    held.metadata.finalizers = vec!["mine".into()];
+    world.registry.update_application(held, ANY).await.unwrap();
+    world.all().await;
+    let admitted = async || {
+        let caller = by_key("owner");
+        world.access.admit(&caller, "app", Permission::Read).await.is_ok()
+            && world.access.company(&caller, "app", Permission::Read).await.is_ok()
+    };
+    assert!(admitted().await);
+    world.registry.delete_application("app", ANY).await.unwrap();
+    assert!(!admitted().await);
+    let caller = by_key("owner");
+    let shown = world.access.authorize(&caller, "app", Permission::Read).await;
+    assert!(shown.is_ok(), "its document is shown");
+    world
+        .expect(&["owner", "eve", "bob", "eve's token", "anonymous"].map(|who| (who, Ended::Deleted)))
+        .await;
 }
 
 #[tokio::test]

@@ -194,18 +194,24 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
 }
 
 /// The original says `Json deserialize error: ..` too; its clients show the text. Ours names the field.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     let failed = |place: &str, error: &serde_json::Error| {
         ApiError::BadRequest(format!("Json deserialize error: {place}{error}"))
     };
-    let mut body = serde_json::Deserializer::from_slice(body);
+    let mut body = serde_json::Deserializer::from_slice(text);
     let document = serde_path_to_error::deserialize(&mut body).map_err(|error| {
-        let place = match error.path().iter().next() {
-            Some(_) => format!("`{}`: ", error.path()),
-            None => String::new(),
+        // What is no JSON has no place.
+        let place = match error.path().to_string().as_str() {
+            "." | "?" => String::new(),
+            path => format!("`{path}`: "),
         };
         failed(&place, error.inner())
     })?;
     body.end().map_err(|error| failed("", &error))?;
+    // An array of the values of all fields would do for serde.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        let problem = "Json deserialize error: the body must be a JSON object";
+        return Err(ApiError::BadRequest(problem.to_owned()));
+    }
     Ok(document)
 }

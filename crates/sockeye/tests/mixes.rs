@@ -28,7 +28,8 @@ impl Mix {
 
     fn add_to(&self, command: &mut Command) {
         if let Some(brokers) = &self.kafka {
-            command.args(["--kafka", brokers]);
+            // The next registry has an application of the same name.
+            command.args(["--kafka", brokers, "--retention-deleted", "off"]);
         }
         if let Some(url) = &self.postgres {
             // Not on the command line, where everybody sees it.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod cases;
 mod commands;
 mod dead_letters;
 mod discovery;
@@ -10,4 +11,5 @@ mod groups;
 mod keys;
 mod people;
 mod policy;
+mod removal;
 mod world;

@@ -59,6 +59,14 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/registry/v1alpha1/apps/{app}/devices/{device}", ""),
     ("GET", "/api/admin/v1alpha1/apps/{app}/members", ""),
     ("PUT", "/api/admin/v1alpha1/apps/{app}/members", r#"{"members":{}}"#),
+    ("GET", "/api/admin/v1alpha1/apps/{app}/transfer-ownership", ""),
+    (
+        "PUT",
+        "/api/admin/v1alpha1/apps/{app}/transfer-ownership",
+        r#"{"newUser":"appadmin"}"#,
+    ),
+    ("DELETE", "/api/admin/v1alpha1/apps/{app}/transfer-ownership", ""),
+    ("PUT", "/api/admin/v1alpha1/apps/{app}/accept-ownership", ""),
     ("GET", "/api/admin/v1alpha1/user/whoami", ""),
     ("GET", "/api/admin/v1alpha1/users", ""),
     ("PUT", "/api/admin/v1alpha1/users/{user}", r#"{"disabled":false}"#),
@@ -221,6 +229,9 @@ impl Cells {
         self.ok("owner", "POST", &format!("{apps}/{name}/devices"), &device)
             .await;
         self.ok("owner", "POST", &group, "{}").await;
+        // A manager may not take more than others, unless it is offered.
+        let offer = format!("/api/admin/v1alpha1/apps/{name}/transfer-ownership");
+        self.ok("owner", "PUT", &offer, r#"{"newUser":"manager"}"#).await;
     }
 
     async fn ok(&self, caller: &str, method: &str, path: &str, body: &str) {
