@@ -83,12 +83,12 @@ pub struct Api {
 // ----------------------------------------------------------------------------------------------
 
 impl Api {
+    /// An API over these engines and groups. `retention` is that of the logs of new applications; what it streams without end
+    /// ends after `stop`.
     #[allow(
         clippy::too_many_arguments,
         reason = "each is another room or engine, and they are named where it is made"
     )]
-    /// An API over these engines and groups. `retention` is that of the logs of new applications; what it streams without end
-    /// ends after `stop`.
     pub fn new(
         registry: Arc<dyn Registry>,
         log: Arc<dyn Log>,
