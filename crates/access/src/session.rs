@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use rand::RngExt;
-use sockeye_limits as limits;
 use sockeye_registry::{Application, Session, Unavailable, WriteError};
 
 use crate::{Access, AuthenticateError, Caller, Secret, key};
@@ -27,12 +26,9 @@ pub enum SessionError {
     /// The caller has shown no access key, or the application has gone meanwhile.
     #[error("token is not valid for this company")]
     Denied,
-    /// [`limits::OCTAVE_SESSIONS`] count already.
-    #[error(
-        "the company has {} sessions, which is the most: use one of them for several sockets",
-        limits::OCTAVE_SESSIONS
-    )]
-    TooMany,
+    /// So many count already.
+    #[error("the company has {0} sessions, which is the most: use one of them for several sockets")]
+    TooMany(usize),
     /// Try again later.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -44,13 +40,14 @@ pub enum SessionError {
 const PARTS: [usize; 2] = [8, 24];
 
 impl Access {
-    /// Makes a session for a caller who may read the application, or some of it; its id is known to nobody else.
+    /// Makes a session for a caller who may read the application, or some of it; its id is known to nobody else. It counts for
+    /// `time`, and there are at most so many of one application.
     pub async fn create_session(
         &self,
         caller: &Caller,
         application: &Application,
         company: &str,
-        time: Duration,
+        (time, most): (Duration, usize),
     ) -> Result<Secret, SessionError> {
         let id = generate();
         let created = Timestamp::now();
@@ -62,9 +59,9 @@ impl Access {
             created,
             expires: until(created, time),
         };
-        match self.registry.create_session(session, limits::OCTAVE_SESSIONS).await {
+        match self.registry.create_session(session, most).await {
             Ok(true) => Ok(id),
-            Ok(false) => Err(SessionError::TooMany),
+            Ok(false) => Err(SessionError::TooMany(most)),
             Err(WriteError::Unavailable(unavailable)) => Err(unavailable.into()),
             Err(_gone) => Err(SessionError::Denied),
         }

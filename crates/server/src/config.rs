@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sockeye_access::oidc::Shape;
 use sockeye_dialect_dojot::TicketErrors;
+use sockeye_dialect_octave::Bounds;
 use sockeye_engine_kafka::PlainJson;
 use sockeye_engine_postgres::PostgresOptions;
 use sockeye_log::Retention;
@@ -49,8 +50,8 @@ pub struct Config {
     pub retention_deleted: Duration,
     /// How long a group may be without members until it is forgotten; `None` is for ever.
     pub groups_expire: Option<Duration>,
-    /// How long a session of Octave counts without a connection.
-    pub octave_session: Duration,
+    /// What clients of Octave may have at once.
+    pub octave: Bounds,
     /// How long streams wait for a log that cannot be read.
     pub stream_outage: Duration,
     /// Where events are, if not in the data file.
@@ -253,7 +254,7 @@ impl Default for Config {
             },
             retention_deleted: Duration::ZERO,
             groups_expire: None,
-            octave_session: Duration::ZERO,
+            octave: Bounds::default(),
             stream_outage: Duration::ZERO,
             kafka: KafkaConfig::default(),
             postgres: PostgresOptions::default(),
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(config.groups_expire, Some(limits::GROUP_EXPIRY));
         assert_eq!(config.dojot.ticket_life, limits::TICKET_LIFE);
         assert_eq!(config.dojot.connection_life, Some(limits::TICKET_CONNECTION_LIFE));
-        assert_eq!(config.octave_session, limits::OCTAVE_SESSION_TIME);
+        assert_eq!(config.octave, Bounds::default());
         assert_eq!(config.stream_outage, limits::LOG_OUTAGE);
         assert!(config.http_bind.ip().is_loopback(), "deny by default");
     }

@@ -142,7 +142,7 @@ impl Rooms {
             instance,
             octave_metrics,
         );
-        let octave = Arc::new(octave.with_session_time(config.octave_session));
+        let octave = Arc::new(octave.with_bounds(config.octave));
         life.tasks.spawn(run_octave(Arc::clone(&octave), life.stop.clone()));
 
         let groups = Arc::new(Served(Arc::clone(&delivery)));

@@ -345,7 +345,33 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: "1m",
         allowed: "a duration such as `1m` or `30s`, from one second to one hour",
         doc: "How long a session that `POST /session` has made counts before its first connection, and after its last one.",
-        set: |config, text| put(&mut config.octave_session, value::seconds(text, 1..=3600)),
+        set: |config, text| put(&mut config.octave.session_time, value::seconds(text, 1..=3600)),
+    },
+    Setting {
+        key: "octave.sessions",
+        default: "1000",
+        allowed: "a number from 1 to 100000",
+        doc: "Sessions of one application at once.",
+        set: |config, text| put(&mut config.octave.sessions, value::number(text, 1, 100_000)),
+    },
+    Setting {
+        key: "octave.sockets",
+        default: "16",
+        allowed: "a number from 1 to 1000",
+        doc: "Sockets of one session at once.",
+        set: |config, text| put(&mut config.octave.connections, value::number(text, 1, 1_000)),
+    },
+    Setting {
+        key: "octave.subscriptions",
+        default: "1000",
+        allowed: "a number from 1 to 1000",
+        doc: "Subscriptions of one socket at once.",
+        set: |config, text| {
+            put(
+                &mut config.octave.subscriptions,
+                value::number(text, 1, limits::WS_SUBSCRIPTIONS),
+            )
+        },
     },
     Setting {
         key: "kafka.brokers",

@@ -132,7 +132,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Denied => Self::new(403, DENIED),
-            SessionError::TooMany => Self::new(429, error.to_string()),
+            SessionError::TooMany(_) => Self::new(429, error.to_string()),
             SessionError::Unavailable(unavailable) => unavailable.into(),
         }
     }

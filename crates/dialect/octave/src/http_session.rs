@@ -82,7 +82,12 @@ impl Octave {
         let application = self.access.company(&caller, company, Permission::Read).await?;
         let id = self
             .access
-            .create_session(&caller, &application, company, self.session_time)
+            .create_session(
+                &caller,
+                &application,
+                company,
+                (self.bounds.session_time, self.bounds.sessions),
+            )
             .await?;
         self.metrics.session();
         audit!("session.made", caller = %Shown(&caller), application = application.metadata.name);
@@ -104,10 +109,11 @@ impl Octave {
             Problem::new(status, error.to_string())
         })?;
         let extensions = deflate::agree(request.headers()).map_err(|error| Problem::bad(error.to_string()))?;
-        let connected = self.sessions.connect(&session.hash).ok_or_else(|| {
-            let most = limits::OCTAVE_CONNECTIONS_PER_SESSION;
-            Problem::new(429, format!("the session has {most} connections, which is the most"))
-        })?;
+        let most = self.bounds.connections;
+        let connected = self
+            .sessions
+            .connect(&session.hash, most)
+            .ok_or_else(|| Problem::new(429, format!("the session has {most} connections, which is the most")))?;
         let right = self.access.hold(caller.clone(), &application);
         if !changes.is_empty() {
             // What ended the right before it was held was told to nobody.

@@ -33,4 +33,4 @@ mod socket;
 pub use id::StreamId;
 pub use metrics::Metrics;
 pub use name::StreamName;
-pub use octave::{Octave, router};
+pub use octave::{Bounds, Octave, router};

@@ -31,7 +31,7 @@ pub struct Octave {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) retention: Retention,
     pub(crate) instance: String,
-    pub(crate) session_time: Duration,
+    pub(crate) bounds: Bounds,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Arc<Sessions>,
     /// One permit for each byte that the bodies of all requests may hold.
@@ -56,9 +56,33 @@ struct Shared {
     crowded: usize,
 }
 
+/// What clients may have at once (compat/octave.md 5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How long a session without a connection counts.
+    pub session_time: Duration,
+    /// Sessions of one application.
+    pub sessions: usize,
+    /// Connections of one session.
+    pub connections: usize,
+    /// Subscriptions of one connection; no more than [`limits::WS_SUBSCRIPTIONS`].
+    pub subscriptions: usize,
+}
+
 // ----------------------------------------------------------------------------------------------
 
 const POLICY: u16 = 1008;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            session_time: limits::OCTAVE_SESSION_TIME,
+            sessions: limits::OCTAVE_SESSIONS,
+            connections: limits::OCTAVE_CONNECTIONS_PER_SESSION,
+            subscriptions: limits::WS_SUBSCRIPTIONS,
+        }
+    }
+}
 
 impl Octave {
     /// The dialect over these engines; `log` is the one that `delivery` reads. `retention` is that of topics which have to be made,
@@ -80,7 +104,7 @@ impl Octave {
             delivery,
             retention,
             instance: instance.into(),
-            session_time: limits::OCTAVE_SESSION_TIME,
+            bounds: Bounds::default(),
             metrics,
             sessions: Arc::default(),
             bodies: Semaphore::new(limits::OCTAVE_BODIES),
@@ -90,10 +114,10 @@ impl Octave {
         }
     }
 
-    /// Lets sessions without a connection count for this long.
+    /// With other bounds than the usual ones.
     #[must_use]
-    pub fn with_session_time(mut self, time: Duration) -> Self {
-        self.session_time = time;
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -104,7 +128,7 @@ impl Octave {
         let Some(mut noted) = noted else { return };
         let mut changes = self.registry.changes();
         let mut step = interval(
-            (self.session_time / 4)
+            (self.bounds.session_time / 4)
                 .min(limits::OCTAVE_SESSION_STEP)
                 .max(Duration::from_millis(10)),
         );
@@ -126,7 +150,7 @@ impl Octave {
 
     async fn prolong(&self, hashes: Vec<String>) {
         if !hashes.is_empty()
-            && let Err(error) = self.access.extend_sessions(&hashes, self.session_time).await
+            && let Err(error) = self.access.extend_sessions(&hashes, self.bounds.session_time).await
         {
             tracing::warn!(%error, "sessions of Octave clients cannot be prolonged now");
         }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sockeye_limits as limits;
 use tokio::sync::Notify;
 
 /// All of them, by their hashes.
@@ -31,11 +30,11 @@ pub(crate) struct Connected {
 // ----------------------------------------------------------------------------------------------
 
 impl Sessions {
-    /// One more connection; `None` if the session has [`limits::OCTAVE_CONNECTIONS_PER_SESSION`].
-    pub(crate) fn connect(self: &Arc<Self>, hash: &str) -> Option<Connected> {
+    /// One more connection; `None` if the session has as many as it may have.
+    pub(crate) fn connect(self: &Arc<Self>, hash: &str, most: usize) -> Option<Connected> {
         let mut table = self.table();
         let count = table.connected.entry(hash.to_owned()).or_default();
-        if *count >= limits::OCTAVE_CONNECTIONS_PER_SESSION {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -85,8 +84,8 @@ mod tests {
     #[test]
     fn a_session_is_due_as_long_as_it_has_a_connection_and_once_more() {
         let sessions = Arc::<Sessions>::default();
-        let one = sessions.connect("a").unwrap();
-        let two = sessions.connect("a").unwrap();
+        let one = sessions.connect("a", 2).unwrap();
+        let two = sessions.connect("a", 2).unwrap();
         assert_eq!(sessions.due(), ["a"]);
         drop(one);
         assert_eq!((sessions.left().len(), sessions.due()), (0, vec!["a".to_owned()]));
@@ -97,11 +96,9 @@ mod tests {
     #[test]
     fn connections_of_a_session_are_bounded() {
         let sessions = Arc::<Sessions>::default();
-        let mut all: Vec<_> = (0..limits::OCTAVE_CONNECTIONS_PER_SESSION)
-            .map(|_| sessions.connect("a").unwrap())
-            .collect();
-        assert!(sessions.connect("a").is_none() && sessions.connect("b").is_some());
+        let mut all: Vec<_> = (0..3).map(|_| sessions.connect("a", 3).unwrap()).collect();
+        assert!(sessions.connect("a", 3).is_none() && sessions.connect("b", 3).is_some());
         all.pop();
-        assert!(sessions.connect("a").is_some());
+        assert!(sessions.connect("a", 3).is_some());
     }
 }

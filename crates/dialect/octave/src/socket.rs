@@ -223,6 +223,11 @@ impl Socket {
                 Arc::new(Frames::new(&self.company, Arc::clone(&self.ids), Some(fields)))
             }
         };
+        let most = self.octave.bounds.subscriptions;
+        if self.state().len() >= most {
+            let text = format!("the socket has {most} subscriptions, which is the most: unsubscribe from others");
+            return Err(Problem::new(429, text));
+        }
         let begun = match &options.group {
             None => self.begin(message, wish, encoder, options).await?,
             Some(group) => self.join(message, group, wish, encoder).await?,
@@ -332,6 +337,10 @@ impl Socket {
 }
 
 impl State {
+    fn len(&self) -> usize {
+        self.streams.len() + self.patterns.len()
+    }
+
     /// Where a stream is, or would be.
     fn place(&self, stream: StreamId) -> Result<usize, usize> {
         self.streams.binary_search_by_key(&stream, |(id, _)| *id)
