@@ -17,7 +17,7 @@ use std::{
 };
 
 use regex::Regex;
-use sockeye_parts::{clients, keycloak, websocat};
+use sockeye_parts::{clients, drg, keycloak, websocat};
 use support::{
     engines::{kafka, postgres},
     sockeye,
@@ -52,6 +52,22 @@ async fn the_page_on_identity_works_as_it_stands() {
         .and_then(|url| url.strip_suffix("/realms/sockeye"))
         .unwrap();
     works_as_it_stands("docs/identity.md", &[("127.0.0.1:8081", address)]);
+}
+
+/// With the `drg` that people have, and the Keycloak that stands at port 8081 there.
+#[tokio::test]
+async fn the_page_on_drogue_cloud_works_as_it_stands() {
+    let Some(keycloak) = keycloak::shared().unwrap() else {
+        return;
+    };
+    let realm = keycloak.realm("drogue").await.unwrap();
+    realm.set_token_life(10).await.unwrap();
+    let issuer = realm.issuer();
+    let address = issuer
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/realms/drogue"))
+        .unwrap();
+    works_as_it_stands("docs/drogue.md", &[("127.0.0.1:8081", address)]);
 }
 
 /// With the `websocat` that people have.
@@ -107,11 +123,16 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
     if elsewhere.iter().any(|(there, _)| *there == KAFKA) {
         put_kafkas_tools(tools.path());
     }
-    if session.typed.iter().any(|line| line.starts_with("websocat ")) {
-        let Some(websocat) = websocat::path().unwrap() else {
-            return;
-        };
-        symlink(websocat, tools.path().join("websocat")).unwrap();
+    for (name, path) in [
+        ("websocat", websocat::path as fn() -> anyhow::Result<_>),
+        ("drg", drg::path),
+    ] {
+        if session.typed.iter().any(|line| line.starts_with(&format!("{name} "))) {
+            let Some(path) = path().unwrap() else {
+                return;
+            };
+            symlink(path, tools.path().join(name)).unwrap();
+        }
     }
     // Commands in the background are told to end at the end; those that end by themselves are waited for.
     let script = format!(
@@ -135,6 +156,7 @@ fn works_as_it_stands(page: &str, elsewhere: &[(&str, &str)]) {
     command
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(folder.path())
+        .env("DRGCFG", folder.path().join("drg.yaml"))
         .env("PATH", path);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SOCKEYE_")) {
         command.env_remove(name);
@@ -238,6 +260,10 @@ fn runnable(at: usize, line: &str) -> String {
         return line.to_owned();
     };
     let ready = match command.split_once(' ') {
+        // A device, which nobody waits for.
+        Some(("while", _)) => return line.to_owned(),
+        // It shows events, and nothing before.
+        Some(("drg", _)) => "specversion",
         Some(("sockeye", command)) if command.starts_with("serve") => "listens",
         Some(("sockeye", _)) => "streaming",
         // A client of somebody else.

@@ -47,6 +47,29 @@ pub async fn files_are_applied(world: &World) {
     assert!(all.contains("application nowhere does not exist"), "{said:?}");
 }
 
+/// What one registry shows is made in another.
+pub async fn what_is_shown_can_be_applied_elsewhere(world: &World) {
+    world.run_ok(&["create", "app", "a", "-s", r#"{"core":{"disabled":false}}"#]);
+    world.run_ok(&["create", "device", "d", "-a", "a"]);
+    world.run_ok(&["set", "password", "d", "pw", "-a", "a"]);
+    let (app, device) = (["get", "app", "a"], ["get", "device", "d", "-a", "a"]);
+    let shown = [world.json(&app), world.json(&device)];
+    world.run_ok(&["delete", "app", "a"]);
+    for (document, says) in shown
+        .iter()
+        .zip(["Success creating app a", "Success creating device d"])
+    {
+        let file = world.write("shown.json", &document.to_string());
+        let said = world.run_ok(&["apply", "-f", file.to_str().unwrap()]);
+        assert!(said.contains(says), "{said}");
+    }
+    let made = [world.json(&app), world.json(&device)];
+    for (shown, made) in shown.iter().zip(&made) {
+        assert_eq!(shown["spec"], made["spec"]);
+        assert_ne!(shown["metadata"]["uid"], made["metadata"]["uid"]);
+    }
+}
+
 pub async fn a_conflict_is_said(world: &World) {
     world.run_ok(&["create", "app", "a"]);
     let old = world.json(&["get", "app", "a"]);

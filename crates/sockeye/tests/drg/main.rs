@@ -48,7 +48,7 @@ macro_rules! in_both_ways {
 
 in_both_ways! {
     applications: applications_come_change_and_go applications_are_found_by_labels what_is_wrong_with_an_application_is_said,
-    apply: files_are_applied a_conflict_is_said,
+    apply: files_are_applied what_is_shown_can_be_applied_elsewhere a_conflict_is_said,
     commands: commands_reach_devices,
     contexts: contexts_are_kept,
     devices: devices_come_change_and_go what_is_set_for_devices_counts certificates_are_made,
