@@ -6,13 +6,14 @@
 //! | `body.rs` | bodies as clients send them: any type, perhaps packed |
 //! | `streams.rs` | `/stream` |
 //! | `post.rs`, `read.rs` | `/event`: posted, and read newest first |
-//! | `places.rs` | where the events of a stream are in the log |
+//! | `places.rs`, `known.rs` | where the events of a stream are in the log, and what is noted of that |
 //! | `tokens.rs` | `/token` |
 //! | `import.rs` | `/import`: what clients of the original carry in their code |
 
 mod body;
 mod call;
 mod import;
+mod known;
 mod places;
 mod post;
 mod read;

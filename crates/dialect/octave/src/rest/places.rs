@@ -2,44 +2,25 @@
 //!
 //! A log knows times, not streams. So each node notes what it has looked at: parts of the log, and which streams each holds. A read of
 //! a stream looks only at parts that hold it. What was appended since the last read is noted first, and what nobody has looked at yet
-//! is gone through backwards, in stretches, each eight times as long as the one before, until enough was found. That is the same over all
-//! engines, and costs them nothing while they append.
+//! is gone through backwards, in stretches, each eight times as long as the one before, until enough was found, or one read has looked at
+//! [`limits::OCTAVE_SCAN`]. That is the same over all engines, and costs them nothing while they append.
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use sockeye_delivery::{Place, Selection};
 use sockeye_event::{Event, binary};
 use sockeye_limits as limits;
 use sockeye_log::{Log, Position, ReadError, ReadLimit, Span, Topic};
 use tokio::sync::Mutex;
 
+use super::known::{Known, Part};
 use crate::name::StreamName;
 
 /// What is known of the log of one application.
-#[derive(Default)]
-pub(crate) struct Places(Mutex<Option<Known>>);
-
-/// The part of a log that was looked at: all from one position to another.
-struct Known {
-    from: Position,
-    to: Position,
-    /// Oldest first, without gaps.
-    parts: VecDeque<Part>,
-    /// Streams of all parts.
-    noted: usize,
-}
-
-/// Some records that follow one another.
-#[derive(Clone)]
-struct Part {
-    from: Position,
-    next: Position,
-    records: usize,
-    /// Hashes of the streams that have events here, in order.
-    streams: Vec<u32>,
+pub(crate) struct Places {
+    known: Mutex<Option<Known>>,
+    /// Bytes that one read looks at, about.
+    most: usize,
 }
 
 /// An event of a stream.
@@ -63,14 +44,26 @@ struct Look<'a> {
     log: &'a dyn Log,
     topic: &'a Topic,
     span: &'a Span,
+    /// Bytes that were looked at, and records.
     looked_at: usize,
+    records: usize,
+    /// Bytes that may be looked at, about.
+    most: usize,
 }
 
 // ----------------------------------------------------------------------------------------------
 
-/// The first stretch, and how much longer each next one is.
-const STRETCH: Duration = Duration::from_secs(15);
-const LONGER: u32 = 8;
+/// How much longer each next stretch is.
+const LONGER: usize = 8;
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            most: limits::OCTAVE_SCAN,
+        }
+    }
+}
 
 impl Places {
     /// Up to so many of the newest events of a stream that a topic holds.
@@ -85,13 +78,15 @@ impl Places {
             topic,
             span,
             looked_at: 0,
+            records: 0,
+            most: self.most,
         };
         let hash = hash_of(stream.device.as_deref(), &stream.channel);
         let mut events = Vec::new();
-        let (mut below, mut stretch, now) = (span.end.clone(), STRETCH, Timestamp::now());
+        let (mut below, mut stretch) = (span.end.clone(), limits::READ_RECORDS);
         while events.len() < most {
             let (parts, from) = {
-                let mut known = self.0.lock().await;
+                let mut known = self.known.lock().await;
                 let known = look.follow(&mut known).await?;
                 (known.holding(hash, &below), known.from.clone())
             };
@@ -104,22 +99,20 @@ impl Places {
             if events.len() >= most || span.oldest.is_at_or_behind(&from) {
                 break;
             }
-            if look.looked_at > limits::OCTAVE_SCAN {
+            if look.looked_at > look.most {
                 return Ok(look.found(events, most, false));
             }
             if !from.is_at_or_behind(&below) {
                 below = from.clone();
             }
-            let since = now.checked_sub(stretch).unwrap_or(Timestamp::MIN);
-            let start = log.position_at(topic, since).await?;
-            if let Some(known) = &mut *self.0.lock().await {
-                look.reach_back(known, start).await?;
-                if since == Timestamp::MIN && known.from == from {
+            if let Some(known) = &mut *self.known.lock().await {
+                look.reach_back(known, stretch).await?;
+                if known.from == from {
                     // There is nothing, whatever the log says.
                     break;
                 }
             }
-            stretch = stretch.saturating_mul(LONGER);
+            stretch = look.affordable(stretch.saturating_mul(LONGER));
         }
         Ok(look.found(events, most, true))
     }
@@ -148,24 +141,28 @@ impl Look<'_> {
                 break;
             }
             now.push(part);
-            if self.looked_at - start > limits::OCTAVE_SCAN {
+            if self.looked_at - start > self.most {
                 now = Known::at(end);
             }
         }
         Ok(known.insert(now))
     }
 
-    /// Notes what is between this position, or the oldest, and what is known.
-    async fn reach_back(&mut self, known: &mut Known, start: Position) -> Result<(), ReadError> {
-        let oldest = &self.span.oldest;
-        let mut at = if start.is_at_or_behind(oldest) {
-            start
-        } else {
-            oldest.clone()
-        };
-        if at.incarnation() != known.from.incarnation() {
-            return Ok(());
-        }
+    /// How many of these records can be looked at yet, by the size of those that were.
+    fn affordable(&self, records: usize) -> usize {
+        let mean = self.looked_at / self.records.max(1) + 1;
+        records
+            .min(self.most.saturating_sub(self.looked_at) / mean)
+            .max(limits::READ_RECORDS)
+    }
+
+    /// Notes about so many records before what is known, or all there are.
+    async fn reach_back(&mut self, known: &mut Known, records: usize) -> Result<(), ReadError> {
+        let (all, oldest) = (known.from.offsets(), &self.span.oldest);
+        let each = (records / all.len().max(1)) as u64;
+        let before =
+            |(partition, next): &(u32, u64)| (*partition, next.saturating_sub(each).max(oldest.offset(*partition)));
+        let mut at = Position::new(known.from.incarnation(), all.iter().map(before));
         let (from, mut parts) = (at.clone(), Vec::new());
         while !at.is_at_or_behind(&known.from) {
             let part = self.part(&at).await?;
@@ -190,6 +187,7 @@ impl Look<'_> {
     async fn part(&mut self, from: &Position) -> Result<Part, ReadError> {
         let batch = self.log.read(self.topic, from, ReadLimit::default()).await?;
         let mut streams = Vec::new();
+        self.records += batch.records.len();
         for record in &batch.records {
             self.looked_at += record.size();
             if let Ok(event) = binary::decode(&record.headers, record.payload.as_ref()) {
@@ -212,6 +210,7 @@ impl Look<'_> {
         let (mut found, mut from) = (Vec::new(), part.from.clone());
         while !from.is_at_or_behind(&part.next) {
             let batch = self.log.read(self.topic, &from, ReadLimit::default()).await?;
+            self.records += batch.records.len();
             for record in &batch.records {
                 let (partition, offset) = (record.partition, record.offset);
                 self.looked_at += record.size();
@@ -239,83 +238,6 @@ impl Look<'_> {
         }
         found.sort_by_key(|found| std::cmp::Reverse((found.place.time, found.place.partition, found.place.offset)));
         Ok(found)
-    }
-}
-
-impl Known {
-    /// Nothing yet, before this position.
-    fn at(end: &Position) -> Self {
-        Self {
-            from: end.clone(),
-            to: end.clone(),
-            parts: VecDeque::new(),
-            noted: 0,
-        }
-    }
-
-    /// The parts before a position that hold a stream, oldest first.
-    fn holding(&self, stream: u32, below: &Position) -> Vec<Part> {
-        let holds = |part: &&Part| !part.from.is_at_or_behind(below) && part.streams.binary_search(&stream).is_ok();
-        self.parts.iter().filter(holds).cloned().collect()
-    }
-
-    fn push(&mut self, part: Part) {
-        self.to = part.next.clone();
-        self.noted += part.streams.len();
-        match self.parts.back_mut() {
-            // Each read notes a little.
-            Some(last) if last.records + part.records <= limits::READ_RECORDS => {
-                self.noted -= part.streams.len() + last.streams.len();
-                (last.next, last.records) = (part.next, last.records + part.records);
-                last.streams.extend(part.streams);
-                last.streams.sort_unstable();
-                last.streams.dedup();
-                self.noted += last.streams.len();
-            }
-            _ => self.parts.push_back(part),
-        }
-        self.shrink();
-    }
-
-    /// What begins here, and ends where all begins.
-    fn push_before(&mut self, from: Position, parts: Vec<Part>) {
-        for part in parts.into_iter().rev() {
-            self.noted += part.streams.len();
-            self.parts.push_front(part);
-        }
-        self.from = from;
-        self.shrink();
-    }
-
-    /// Retention has passed this position.
-    fn forget(&mut self, oldest: &Position) {
-        while self
-            .parts
-            .front()
-            .is_some_and(|part| oldest.is_at_or_behind(&part.next))
-        {
-            self.drop_first();
-        }
-        if let Some(first) = self.parts.front_mut()
-            && oldest.is_at_or_behind(&first.from)
-        {
-            first.from = oldest.clone();
-            self.from = oldest.clone();
-        }
-    }
-
-    /// What is too much is looked for again.
-    fn shrink(&mut self) {
-        while self.noted > limits::OCTAVE_NOTED_PLACES && self.parts.len() > 1 {
-            self.drop_first();
-        }
-    }
-
-    fn drop_first(&mut self) {
-        if let Some(first) = self.parts.pop_front() {
-            self.noted -= first.streams.len();
-            self.from = first.next;
-        }
     }
 }
 
@@ -402,7 +324,7 @@ mod tests {
             let span = self.engine.span(&self.topic).await.unwrap();
             let log = (&self.engine as &dyn Log, &self.topic, &span);
             let newest = self.places.newest(log, (&name, &wanted), most).await.unwrap();
-            assert!(newest.is_all);
+            assert!(newest.is_all || self.places.most < limits::OCTAVE_SCAN);
             let numbers = newest.events.iter().map(|found| found.event.id.parse().unwrap());
             (numbers.collect(), newest.looked_at)
         }
@@ -433,6 +355,33 @@ mod tests {
         let often: Vec<_> = (0..12_000).rev().filter(|number| number % 5_000 != 7).collect();
         assert_eq!(world.newest("often", 20_000).await.0, often);
         assert_eq!(world.newest("often", 1_500).await.0, often[..1_500]);
+    }
+
+    /// One read looks at so much, and the next one goes on where it stopped.
+    #[tokio::test]
+    async fn a_read_is_bounded() {
+        let mut world = World::new().await;
+        world
+            .append(0..12_000, |number| if number == 7 { "rare" } else { "often" })
+            .await;
+        world.places.most = world.newest("often", 12_000).await.1 / 10;
+        world.places.known = Mutex::default();
+        let newest: Vec<_> = (11_990..12_000).rev().collect();
+        assert_eq!(world.newest("often", 10).await.0, newest);
+        let mut reads = 1;
+        loop {
+            let (found, looked_at) = world.newest("rare", 10).await;
+            assert!(
+                looked_at < 3 * world.places.most,
+                "{looked_at} of {} bytes",
+                world.places.most
+            );
+            if found == [7] {
+                break;
+            }
+            reads += 1;
+        }
+        assert!((3..20).contains(&reads), "{reads}");
     }
 
     #[tokio::test]
