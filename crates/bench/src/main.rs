@@ -8,6 +8,7 @@
 //! | `fan_out.rs`, `tls.rs` | one event to many sockets; the same over TLS |
 //! | `delivery/` | Sockeye beside itself: compressed frames, many lanes, stalled readers, what was missed |
 //! | `octave.rs` | subscriptions in band: what they cost to have, and what an event costs that one of them wants |
+//! | `commands.rs` | commands to devices that wait |
 //! | `identity/` | handshakes, by what is shown, beside a bare hyper upgrade |
 //! | `kafka.rs` | events in Kafka, beside a bare consumer and beside the file |
 //! | `idle.rs` | many sockets on which nothing happens |
@@ -25,6 +26,7 @@
 )]
 
 mod append;
+mod commands;
 mod delivery;
 mod fan_out;
 mod filter;
@@ -44,7 +46,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | octave | identity | idle | kafka] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | octave | identity | commands | idle | kafka] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,7 @@ enum Work {
     Groups,
     Octave,
     Identity,
+    Commands,
     Idle,
     Kafka,
 }
@@ -83,6 +86,7 @@ fn main() -> Result<()> {
             "groups" => works.push(Work::Groups),
             "octave" => works.push(Work::Octave),
             "identity" => works.push(Work::Identity),
+            "commands" => works.push(Work::Commands),
             "idle" => works.push(Work::Idle),
             "kafka" => works.push(Work::Kafka),
             // How this program starts its own servers.
@@ -116,6 +120,7 @@ fn main() -> Result<()> {
             Work::Groups,
             Work::Octave,
             Work::Identity,
+            Work::Commands,
             Work::Idle,
             Work::Kafka,
         ];
@@ -137,6 +142,7 @@ fn main() -> Result<()> {
             Work::Groups => println!("{}\n", delivery::groups(rounds, &binary)?),
             Work::Octave => println!("{}\n", octave::run(rounds, &binary)?),
             Work::Identity => println!("{}\n", identity::run(rounds, &binary)?),
+            Work::Commands => println!("{}\n", commands::run(rounds, &binary)?),
             Work::Kafka => println!("{}\n", kafka::run(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;
