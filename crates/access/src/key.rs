@@ -36,6 +36,8 @@ const PREFIX: usize = MARK.len() + 6;
 /// What the ids begin with of keys that were not made here, and how much of their hash follows.
 const GIVEN: &str = "giv_";
 const GIVEN_DIGITS: usize = 12;
+/// Bytes of a hash.
+const HASH: usize = 64;
 /// Prefix, `_`, thirty characters.
 const BODY: usize = PREFIX + 1 + 30;
 
@@ -71,6 +73,18 @@ pub fn prefix(key: &str) -> Result<&str, NotAKey> {
         return Err(NotAKey);
     }
     Ok(prefix)
+}
+
+/// Whether a text is the prefix of a key.
+pub fn is_prefix(text: &str) -> bool {
+    let id = text.strip_prefix(MARK);
+    text.len() == PREFIX && id.is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// Whether a text is what [`hash`] gives.
+pub fn is_hash(text: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 2 * HASH && text.bytes().all(digit)
 }
 
 /// The id under which a key is stored: its prefix, or for one that was not made here a part of its hash. `None`: it is none.
@@ -189,6 +203,31 @@ mod tests {
             assert_eq!(id(&Secret::new(weak)), None, "{weak}");
         }
         assert_eq!(id(&Secret::new(VECTOR)).as_deref(), Some("drg_012345"));
+    }
+
+    #[test]
+    fn what_is_stored_of_a_key_is_known_by_its_form() {
+        let made = generate();
+        assert!(is_prefix(&made.prefix) && is_hash(&made.hash));
+        for text in [
+            "",
+            "drg_",
+            "drg_12345",
+            "drg_1234567",
+            "drg_12345_",
+            "drx_123456",
+            "drg_1234ä",
+        ] {
+            assert!(!is_prefix(text), "{text}");
+        }
+        for text in [
+            "",
+            &made.hash[1..],
+            &made.hash.to_uppercase(),
+            &made.hash.replace(&made.hash[..1], "g"),
+        ] {
+            assert!(!is_hash(text), "{text}");
+        }
     }
 
     #[test]

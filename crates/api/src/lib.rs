@@ -10,6 +10,7 @@
 //! | `transfer.rs` | `/api/admin/v1alpha1/apps/{app}/transfer-ownership`, `accept-ownership` |
 //! | `removal.rs` | what deleted applications have left in the log |
 //! | `keys.rs` | `/api/tokens/v1alpha1` |
+//! | `import.rs` | users of another system, with the hashes of their access keys |
 //! | `users.rs` | `/api/admin/v1alpha1/users`, `/api/admin/v1alpha1/user/whoami` |
 //! | `groups/` | `/api/groups/v1alpha1/apps/{app}/groups` |
 //! | `dead_letters/` | `/api/groups/v1alpha1/apps/{app}/dead-letters` |
@@ -35,6 +36,7 @@ mod discovery;
 mod error;
 mod extract;
 mod groups;
+mod import;
 mod keys;
 mod list;
 mod members;
@@ -208,7 +210,7 @@ pub fn router(state: Arc<Api>) -> Router {
         .route("/.well-known/drogue-version", get(discovery::version))
         .route("/.well-known/openid-configuration", get(discovery::openid))
         .route("/.well-known/no-single-sign-on", any(discovery::no_single_sign_on))
-        .route("/api/admin/v1alpha1/users", get(users::list))
+        .route("/api/admin/v1alpha1/users", get(users::list).post(import::import))
         .route("/api/admin/v1alpha1/users/{user}", put(users::update))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .with_state(state)

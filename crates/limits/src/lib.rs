@@ -633,6 +633,10 @@ pub const OCTAVE_NOTED_STREAMS: usize = KIB;
 /// A server that does not answer a call of the command line within this time is treated as away: as long as the server waits for
 /// a body.
 pub const CALL_TIME: Duration = HTTP_BODY_TIME;
+/// Documents that `sockeye import drogue` reads at a time.
+pub const IMPORT_PAGE: usize = 100;
+/// Devices that it makes at a time: what is made together is one commit.
+pub const IMPORT_CALLS: usize = 16;
 /// Time for the connection of `sockeye stream` and its upgrade: the server itself waits for its engine for [`ENGINE_PROBE`].
 pub const STREAM_CONNECT_TIME: Duration = Duration::from_secs(15);
 /// A stream on which nothing was heard for this long is broken: four pings are missing ([`WS_PING_INTERVAL`]).

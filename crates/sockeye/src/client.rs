@@ -82,6 +82,8 @@ pub enum Caller {
     Nobody,
     /// A device.
     Device,
+    /// Somebody who is not ours to advise: the server is another system's.
+    Stranger,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -149,6 +151,11 @@ impl Client {
         Self::open(url, None, Caller::Device, trust)
     }
 
+    /// Calls to a server of another system; whoever calls shows who it is with each.
+    pub fn of_another(url: Url, trust: &Trust) -> Result<Self> {
+        Self::open(url, None, Caller::Stranger, trust)
+    }
+
     fn open(url: Url, login: Option<Login>, caller: Caller, trust: &Trust) -> Result<Self> {
         if !matches!(url.scheme(), "http" | "https") {
             bail!(
@@ -196,9 +203,9 @@ impl Client {
         serde_json::from_slice(&body).context("the answer of the server is not JSON: is --url a Sockeye server?")
     }
 
-    /// Sends a call; any status but 2xx is an error that says what to do.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.map_err(|error| {
+    /// Sends a call, whatever the answer is.
+    pub async fn ask(&self, request: RequestBuilder) -> Result<Response> {
+        request.send().await.map_err(|error| {
             let hint = if is_distrust(&error) {
                 TRUST_IT
             } else if error.is_connect() {
@@ -207,7 +214,17 @@ impl Client {
                 ""
             };
             anyhow!(error.without_url()).context(format!("no answer from the server at {}{hint}", self.url))
-        })?;
+        })
+    }
+
+    /// Sends a call; any status but 2xx is an error that says what to do.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = self.ask(request).await?;
+        self.accepted(response).await
+    }
+
+    /// The answer to a call; any status but 2xx is an error that says what to do.
+    pub async fn accepted(&self, response: Response) -> Result<Response> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -229,15 +246,7 @@ pub fn endpoint(url: &Url, segments: &[&str]) -> Url {
 
 /// What a refusal means to the user: the server's own message, and the remedy where it is on our side.
 pub fn refusal(status: StatusCode, body: &str, caller: Caller) -> String {
-    let message = serde_json::from_str::<Value>(body)
-        .ok()
-        .and_then(|json| json.get("message").and_then(Value::as_str).map(str::to_owned))
-        .unwrap_or_else(|| body.trim().to_owned());
-    let message = if message.is_empty() {
-        "the server gave no reason".to_owned()
-    } else {
-        message
-    };
+    let message = message(body);
     let hint = match (status, caller) {
         (StatusCode::UNAUTHORIZED, Caller::Key) => "\nThe access key was not accepted: check --key or --key-file.",
         (StatusCode::UNAUTHORIZED, Caller::Nobody) => {
@@ -250,6 +259,19 @@ pub fn refusal(status: StatusCode, body: &str, caller: Caller) -> String {
         _ => "",
     };
     format!("{message} ({status}){hint}")
+}
+
+/// What the body of a refusal says.
+pub fn message(body: &str) -> String {
+    let message = serde_json::from_str::<Value>(body)
+        .ok()
+        .and_then(|json| json.get("message").and_then(Value::as_str).map(str::to_owned))
+        .unwrap_or_else(|| body.trim().to_owned());
+    if message.is_empty() {
+        "the server gave no reason".to_owned()
+    } else {
+        message
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! | `filter.rs` | the language of `where` and `fields`, for JSON lines |
 //! | `app/`, `device.rs`, `member.rs`, `key.rs`, `user.rs` | the registry of a server |
 //! | `command.rs` | what devices are told to do |
-//! | `import.rs` | what clients of other systems carry in their code |
+//! | `import/` | what other systems have |
 //! | `group/` | its groups and their dead letters |
 //! | `backup.rs` | copies of the data, and back |
 //! | `bench/` | what a server on this machine can do |

@@ -8,6 +8,7 @@ mod dead_letters;
 mod discovery;
 mod documents;
 mod groups;
+mod import;
 mod keys;
 mod people;
 mod policy;

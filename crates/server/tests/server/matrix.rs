@@ -69,6 +69,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("PUT", "/api/admin/v1alpha1/apps/{app}/accept-ownership", ""),
     ("GET", "/api/admin/v1alpha1/user/whoami", ""),
     ("GET", "/api/admin/v1alpha1/users", ""),
+    ("POST", "/api/admin/v1alpha1/users", r#"{"name":"imported"}"#),
     ("PUT", "/api/admin/v1alpha1/users/{user}", r#"{"disabled":false}"#),
     ("GET", "/api/tokens/v1alpha1", ""),
     ("POST", "/api/tokens/v1alpha1", ""),

@@ -1,9 +1,9 @@
-//! `sockeye import`: what clients of other systems carry in their code.
+//! `sockeye import octave`: what clients carry in their code.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Subcommand};
+use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -12,38 +12,27 @@ use crate::{
     output,
 };
 
-/// Take over what clients of another system carry in their code.
+/// Tokens, ids of streams and names of a company of Octave, which clients carry in their code.
+///
+/// The file has a JSON object on each line: {"alias":"Acme_Pumps"}, {"stream":{"id":"s..","path":"/acme/devices/pump7/pressure"}},
+/// {"token":{"value":"..","user":"me"}}, or with "paths" a restricted token: {"token":{"value":"..","paths":{"/acme/devices":{"eventRead":true}}}}.
 #[derive(Args, Debug)]
-pub struct ImportArgs {
-    #[command(subcommand)]
-    from: From,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum From {
-    /// Tokens, ids of streams and names of a company of Octave.
-    ///
-    /// The file has a JSON object on each line: {"alias":"Acme_Pumps"}, {"stream":{"id":"s..","path":"/acme/devices/pump7/pressure"}},
-    /// {"token":{"value":"..","user":"me"}}, or with "paths" a restricted token: {"token":{"value":"..","paths":{"/acme/devices":{"eventRead":true}}}}.
-    Octave {
-        /// The file.
-        file: PathBuf,
-        /// The application that the company is from now on.
-        #[arg(long, value_name = "NAME")]
-        application: String,
-    },
+pub struct OctaveArgs {
+    /// The file.
+    file: PathBuf,
+    /// The application that the company is from now on.
+    #[arg(long, value_name = "NAME")]
+    application: String,
 }
 
 // ----------------------------------------------------------------------------------------------
 
-pub async fn run(args: ImportArgs) -> Result<()> {
-    let client = args.server.client()?;
-    let Some(login) = args.server.login()? else {
+pub async fn run(server: &ServerArgs, args: OctaveArgs) -> Result<()> {
+    let client = server.client()?;
+    let Some(login) = server.login()? else {
         bail!("to import needs an access key: give --key or --key-file");
     };
-    let From::Octave { file, application } = args.from;
+    let OctaveArgs { file, application } = args;
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut lines = 0;
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
