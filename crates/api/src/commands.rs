@@ -1,5 +1,7 @@
 //! `/api/command/v1alpha1`: commands to devices (compat/drogue.md 6.1; they need the right to write, decision 8).
 
+mod rules;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sockeye_access::Permission;
 use sockeye_event::{content_type, json};
 use sockeye_limits as limits;
+use sockeye_policy::Policy;
 use sockeye_registry::{Application, Command, CommandError, Device, DeviceSpec};
 use uuid::Uuid;
 
@@ -67,8 +70,7 @@ pub(crate) async fn send(
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
     let Query(sending) = query.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
     let command = sending.command.unwrap_or_default();
-    let is_name = (1..=limits::CHANNEL_NAME).contains(&command.len()) && HeaderValue::from_str(&command).is_ok();
-    if !is_name {
+    if !is_name(&command) {
         return Err(ApiError::BadRequest(format!(
             "`command` must be given in the query, with 1 to {} bytes and no control characters",
             limits::CHANNEL_NAME
@@ -95,7 +97,7 @@ pub(crate) async fn send(
     }
     let gateways = api.gateways(&found, &name).await?;
     let now = Timestamp::now();
-    let command = Command {
+    let mut command = Command {
         id: Uuid::new_v4(),
         application: application.clone(),
         device: name,
@@ -106,7 +108,12 @@ pub(crate) async fn send(
         made: now,
         expires: now.checked_add(Duration::from_secs(life)).unwrap_or(Timestamp::MAX),
     };
+    let policy = Policy::of(&found.spec).map_err(|error| ApiError::NotAcceptable(error.to_string()))?;
+    let kept = rules::obey(&policy, &mut command)?;
     let location = format!("/api/command/v1alpha1/apps/{application}/commands/{}", command.id);
+    if !kept {
+        return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)]));
+    }
     let forget = now.checked_sub(limits::COMMAND_MEMORY).unwrap_or(Timestamp::MIN);
     match api.registry.keep_command(command, forget).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)])),
@@ -144,6 +151,11 @@ pub(crate) async fn get(
         delivered,
         delivered_to,
     }))
+}
+
+/// Whether it can stand in the head of an answer.
+fn is_name(command: &str) -> bool {
+    (1..=limits::CHANNEL_NAME).contains(&command.len()) && HeaderValue::from_str(command).is_ok()
 }
 
 impl Api {

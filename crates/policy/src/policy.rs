@@ -10,6 +10,8 @@ use crate::{Keep, PolicyError, Quota, Rules};
 pub struct Policy {
     /// `spec.publish.rules`: for what devices publish.
     pub publish: Rules,
+    /// `spec.command.rules`: for commands to devices.
+    pub command: Rules,
     /// `spec.quota`: how much of it.
     pub quota: Quota,
     /// `spec.retention`: how long it is kept.
@@ -24,6 +26,7 @@ impl Policy {
     pub fn of(spec: &Map<String, Value>) -> Result<Self, PolicyError> {
         Ok(Self {
             publish: section(spec, "publish", Rules::read)?,
+            command: section(spec, "command", Rules::read)?,
             quota: section(spec, "quota", Quota::read)?,
             keep: section(spec, "retention", Keep::read)?,
         })
@@ -36,7 +39,7 @@ impl Policy {
 
     /// About how many bytes it holds.
     pub fn weight(&self) -> usize {
-        size_of::<Self>() + self.publish.weight()
+        size_of::<Self>() + self.publish.weight() + self.command.weight()
     }
 }
 

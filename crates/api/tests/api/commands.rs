@@ -143,3 +143,40 @@ async fn a_device_that_does_not_fetch_is_not_sent_without_end() {
     assert!(refused.headers.contains_key("retry-after"), "{}", refused.text);
     assert!(refused.text.contains("100 commands wait"), "{}", refused.text);
 }
+
+#[tokio::test]
+async fn rules_of_the_application_are_obeyed_before_a_command_is_kept() {
+    let world = furnished().await;
+    let rules = json!([
+        {"when": {"isChannel": "old"}, "then": [{"setAttribute": {"name": "subject", "value": "new"}},
+            {"setAttribute": {"name": "datacontenttype", "value": "text/plain"}}, "break"]},
+        {"when": {"isChannel": "quiet"}, "then": ["drop"]},
+        {"when": {"isChannel": "nameless"}, "then": [{"removeAttribute": "subject"}]},
+        {"when": {"isChannel": "format"}, "then": [{"reject": "not from afar"}]},
+    ]);
+    let document = json!({"metadata": {"name": "mine"}, "spec": {"command": {"rules": rules}}}).to_string();
+    world
+        .ok("alice", "PUT /api/registry/v1alpha1/apps/mine", &document, 204)
+        .await;
+    for (name, status, says, fetched) in [
+        ("old", 202, "", Some("new")),
+        ("quiet", 202, "", None),
+        ("nameless", 406, "no name", None),
+        ("format", 406, "not from afar", None),
+        ("other", 202, "", Some("other")),
+    ] {
+        let said = world
+            .ok("alice", &format!("POST {TO}/d?command={name}"), "1", status)
+            .await;
+        assert!(said.text.contains(says), "{name}: {}", said.text);
+        let command = fetch(&world, "d", None).await;
+        assert_eq!(command.as_ref().map(|command| &*command.name), fetched, "{name}");
+        let is_text = command.and_then(|command| command.content_type).as_deref() == Some("text/plain");
+        assert_eq!(is_text, name == "old");
+    }
+    let wrong = json!({"metadata": {"name": "mine"}, "spec": {"command": {"rules": [{"then": ["drp"]}]}}}).to_string();
+    let refused = world
+        .ok("alice", "PUT /api/registry/v1alpha1/apps/mine", &wrong, 400)
+        .await;
+    assert!(refused.text.contains("spec.command.rules[0]"), "{}", refused.text);
+}
