@@ -237,21 +237,35 @@ impl Access {
         }
     }
 
-    /// The application as it is remembered, if the caller may do this with it and it is not being deleted: for who opens streams.
-    /// A change that this node was told of counts.
-    pub async fn admit(
+    /// The application as it is remembered, if the caller may do this with it: for who only asks. A change that this node was told of
+    /// counts.
+    pub async fn remembered(
         &self,
         caller: &Caller,
         application: &str,
         permission: Permission,
     ) -> Result<Arc<Application>, AuthorizeError> {
         match self.known.application(application).await? {
-            Some(application) if caller.may(permission, &application) && !application.is_going() => Ok(application),
+            Some(application) if caller.may(permission, &application) => Ok(application),
             _ => Err(AuthorizeError::NotFound),
         }
     }
 
-    /// The application as it is stored, if the caller may do this with it: for who shows or changes it.
+    /// As [`Access::remembered`], of an application that is not being deleted: for who opens streams.
+    pub async fn admit(
+        &self,
+        caller: &Caller,
+        application: &str,
+        permission: Permission,
+    ) -> Result<Arc<Application>, AuthorizeError> {
+        let application = self.remembered(caller, application, permission).await?;
+        if application.is_going() {
+            return Err(AuthorizeError::NotFound);
+        }
+        Ok(application)
+    }
+
+    /// The application as it is stored, if the caller may do this with it: for who shows or changes it, or what belongs to it.
     pub async fn authorize(
         &self,
         caller: &Caller,

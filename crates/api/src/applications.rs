@@ -12,13 +12,13 @@ use sockeye_access::Permission;
 use sockeye_event::name;
 use sockeye_log::Topic;
 use sockeye_policy::{Keep, Policy, retention_of};
-use sockeye_registry::{Application, WriteError};
+use sockeye_registry::{Application, Found, WriteError};
 
 use crate::Api;
 use crate::conditions::{with_conditions, without_conditions};
 use crate::error::ApiError;
 use crate::extract::{DeleteOptions, Document, Login, Names, preconditions};
-use crate::list::{self, ListQuery, Wanted};
+use crate::list::{self, Asked, ListQuery};
 
 /// How an application is made.
 #[derive(Debug, Deserialize)]
@@ -76,20 +76,21 @@ pub(crate) async fn list(
     login: Login,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let wanted = Wanted::of(query)?;
+    let asked = Asked::of(query)?;
     let caller = Arc::new(login.caller);
-    let fetch = move |page| {
+    let fetch = move |wanted| {
         let (api, caller) = (api.clone(), caller.clone());
         async move {
-            let found = api.registry.applications(page).await?;
+            let Found { entries, next } = api.registry.applications(wanted).await?;
             let may_read = |application: &Application| caller.may(Permission::Read, application);
-            Ok(found
-                .into_iter()
-                .map(|application| Some(application).filter(may_read).map(with_conditions))
-                .collect())
+            let shown = |application| Some(application).filter(may_read).map(with_conditions);
+            Ok(Found {
+                entries: entries.into_iter().map(shown).collect(),
+                next,
+            })
         }
     };
-    list::answer(wanted, fetch).await
+    list::answer(asked, fetch).await
 }
 
 /// `GET` of one.

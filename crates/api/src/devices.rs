@@ -8,15 +8,15 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use http::{HeaderName, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use sockeye_access::{Permission, check_password};
+use sockeye_access::{AuthorizeError, Permission, check_password};
 use sockeye_event::name;
 use sockeye_limits as limits;
-use sockeye_registry::{Credential, Device, DeviceSpec, Password, WriteError};
+use sockeye_registry::{Credential, Device, DeviceSpec, Found, Password, WriteError};
 
 use crate::Api;
 use crate::error::ApiError;
 use crate::extract::{DeleteOptions, Document, Login, Names, preconditions};
-use crate::list::{self, ListQuery, Wanted};
+use crate::list::{self, Asked, ListQuery};
 
 /// Sections of `spec` that hold credentials: only those who may change them see them.
 const SECRETS: [&str; 2] = ["authentication", "credentials"];
@@ -58,16 +58,20 @@ pub(crate) async fn list(
     Names(application): Names<String>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let wanted = Wanted::of(query)?;
+    let asked = Asked::of(query)?;
     let secrets = may_see(&api, &login, &application).await?;
-    let fetch = move |page| {
+    let fetch = move |wanted| {
         let (api, application) = (api.clone(), application.clone());
         async move {
-            let devices = api.registry.devices(&application, page).await?;
-            Ok(devices.into_iter().map(|device| Some(shown(device, secrets))).collect())
+            let Found { entries, next } = api.registry.devices(&application, wanted).await?;
+            let shown = |device| Some(shown(device, secrets));
+            Ok(Found {
+                entries: entries.into_iter().map(shown).collect(),
+                next,
+            })
         }
     };
-    list::answer(wanted, fetch).await
+    list::answer(asked, fetch).await
 }
 
 /// `GET` of one.
@@ -173,9 +177,14 @@ async fn may_write(api: &Api, login: &Login, application: &str) -> Result<(), Ap
 
 /// Demands the right to read, and tells whether credentials may be seen too.
 async fn may_see(api: &Api, login: &Login, application: &str) -> Result<bool, ApiError> {
-    match api.authorize(login, application, Permission::Read).await? {
-        Some(found) => Ok(login.caller.may(Permission::Write, &found)),
-        None => Err(ApiError::no_application(application)),
+    match api
+        .access
+        .remembered(&login.caller, application, Permission::Read)
+        .await
+    {
+        Ok(found) => Ok(login.caller.may(Permission::Write, &found)),
+        Err(AuthorizeError::NotFound) => Err(ApiError::no_application(application)),
+        Err(AuthorizeError::Unavailable(unavailable)) => Err(unavailable.into()),
     }
 }
 

@@ -18,7 +18,6 @@
 //! | `commands.rs` | `/api/command/v1alpha1/apps/{app}` |
 //! | `conditions.rs` | what applications are told of themselves |
 //! | `list.rs` | lists, streamed |
-//! | `selector.rs` | label selectors |
 //! | `extract.rs` | what handlers take from a request |
 //! | `error.rs` | every way to fail, with status and JSON body |
 //!
@@ -42,7 +41,6 @@ mod list;
 mod members;
 mod registry_events;
 mod removal;
-mod selector;
 mod transfer;
 mod users;
 

@@ -1,6 +1,7 @@
 //! Lists: a JSON array sorted by name, streamed, so that a long one costs no memory.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Query;
@@ -11,10 +12,9 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use sockeye_limits as limits;
-use sockeye_registry::{Application, Device, Metadata, Page, ReadError};
+use sockeye_registry::{Found, ReadError, Selector, Wanted};
 
 use crate::error::ApiError;
-use crate::selector::Selector;
 
 /// `?labels=&limit=&offset=`, as it comes.
 #[derive(Debug, Default, Deserialize)]
@@ -26,26 +26,22 @@ pub(crate) struct ListQuery {
     offset: usize,
 }
 
-/// What of a list is wanted.
+/// What of a list is asked for.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Asked {
     /// Which labels.
-    selector: Selector,
+    labels: Arc<Selector>,
     /// Entries to leave out, of those that are selected.
     skip: usize,
     /// Entries to give.
     take: usize,
 }
 
-/// What lists are made of.
-pub(crate) trait Document: Serialize + Send + 'static {
-    fn metadata(&self) -> &Metadata;
-}
-
 /// A list on its way out.
 struct Listing<F> {
-    wanted: Wanted,
-    page: Page,
+    asked: Asked,
+    /// The name behind which it goes on.
+    after: String,
     fetch: F,
     begun: bool,
     ended: bool,
@@ -53,45 +49,29 @@ struct Listing<F> {
 
 // ----------------------------------------------------------------------------------------------
 
-impl Document for Application {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
-impl Document for Device {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
-impl Wanted {
+impl Asked {
     pub(crate) fn of(query: Result<Query<ListQuery>, QueryRejection>) -> Result<Self, ApiError> {
         let Query(query) = query.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
-        let selector = Selector::parse(&query.labels).map_err(|error| ApiError::InvalidRequest(error.to_string()))?;
+        let labels = Selector::parse(&query.labels).map_err(|error| ApiError::InvalidRequest(error.to_string()))?;
         Ok(Self {
-            selector,
+            labels: Arc::new(labels),
             skip: query.offset,
             take: query.limit.unwrap_or(usize::MAX),
         })
     }
 }
 
-/// Answers with the entries that `fetch` gives page by page; it leaves `None` where one is not for the caller. An error on
-/// the first page is answered; one later breaks the body off, so that no client takes a part for the whole.
-pub(crate) async fn answer<T, F, R>(wanted: Wanted, fetch: F) -> Result<Response, ApiError>
+/// Answers with the entries that `fetch` gives part by part; it leaves `None` where one is not for the caller. An error on
+/// the first part is answered; one later breaks the body off, so that no client takes a part for the whole.
+pub(crate) async fn answer<T, F, R>(asked: Asked, fetch: F) -> Result<Response, ApiError>
 where
-    T: Document,
-    F: FnMut(Page) -> R + Send + 'static,
-    R: Future<Output = Result<Vec<Option<T>>, ReadError>> + Send,
+    T: Serialize + Send + 'static,
+    F: FnMut(Wanted) -> R + Send + 'static,
+    R: Future<Output = Result<Found<Option<T>>, ReadError>> + Send,
 {
-    let page = Page {
-        offset: 0,
-        limit: limits::REGISTRY_LIST_STEP,
-    };
     let mut listing = Listing {
-        wanted,
-        page,
+        asked,
+        after: String::new(),
         fetch,
         begun: false,
         ended: false,
@@ -161,32 +141,34 @@ where
 
 impl<T, F, R> Listing<F>
 where
-    T: Document,
-    F: FnMut(Page) -> R,
-    R: Future<Output = Result<Vec<Option<T>>, ReadError>>,
+    T: Serialize,
+    F: FnMut(Wanted) -> R,
+    R: Future<Output = Result<Found<Option<T>>, ReadError>>,
 {
-    /// The text of one more page.
+    /// The text of one more part.
     async fn next(&mut self) -> Result<Bytes, ReadError> {
-        let found = (self.fetch)(self.page).await?;
-        self.ended = found.len() < self.page.limit;
-        self.page.offset += found.len();
+        let wanted = Wanted {
+            after: std::mem::take(&mut self.after),
+            labels: Arc::clone(&self.asked.labels),
+            limit: limits::REGISTRY_LIST_STEP,
+        };
+        let found = (self.fetch)(wanted).await?;
+        match found.next {
+            Some(next) => self.after = next,
+            None => self.ended = true,
+        }
         let mut text = Vec::new();
-        let selector = &self.wanted.selector;
-        for entry in found
-            .into_iter()
-            .flatten()
-            .filter(|entry| selector.selects(&entry.metadata().labels))
-        {
-            if self.wanted.skip > 0 {
-                self.wanted.skip -= 1;
-            } else if self.wanted.take > 0 {
-                self.wanted.take -= 1;
+        for entry in found.entries.into_iter().flatten() {
+            if self.asked.skip > 0 {
+                self.asked.skip -= 1;
+            } else if self.asked.take > 0 {
+                self.asked.take -= 1;
                 text.push(if self.begun { b',' } else { b'[' });
                 self.begun = true;
                 serde_json::to_writer(&mut text, &entry).expect("a document that was stored is JSON");
             }
         }
-        self.ended |= self.wanted.take == 0;
+        self.ended |= self.asked.take == 0;
         if self.ended {
             text.extend_from_slice(if self.begun { b"]" } else { b"[]" });
         }

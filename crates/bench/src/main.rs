@@ -10,6 +10,7 @@
 //! | `octave.rs` | subscriptions in band: what they cost to have, and what an event costs that one of them wants |
 //! | `commands.rs` | commands to devices that wait |
 //! | `identity/` | handshakes, by what is shown, beside a bare hyper upgrade |
+//! | `registry.rs` | lists and documents of a registry, beside a scan of its table and a read of one row |
 //! | `kafka.rs` | events in Kafka, beside a bare consumer and beside the file |
 //! | `idle.rs` | many sockets on which nothing happens |
 //! | `sockeye.rs`, `peers.rs` | the servers that are measured |
@@ -37,6 +38,7 @@ mod octave;
 mod peers;
 mod process;
 mod publish;
+mod registry;
 mod report;
 mod servers;
 mod sockeye;
@@ -46,7 +48,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | octave | identity | commands | idle | kafka] ...: without a name, everything";
+const USAGE: &str = "sockeye-bench [--rounds N] [--sockeye BINARY] [filter | append | publish | fan-out | tls | delivery | groups | octave | identity | commands | registry | idle | kafka] ...: without a name, everything";
 
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,7 @@ enum Work {
     Octave,
     Identity,
     Commands,
+    Registry,
     Idle,
     Kafka,
 }
@@ -87,6 +90,7 @@ fn main() -> Result<()> {
             "octave" => works.push(Work::Octave),
             "identity" => works.push(Work::Identity),
             "commands" => works.push(Work::Commands),
+            "registry" => works.push(Work::Registry),
             "idle" => works.push(Work::Idle),
             "kafka" => works.push(Work::Kafka),
             // How this program starts its own servers.
@@ -121,6 +125,7 @@ fn main() -> Result<()> {
             Work::Octave,
             Work::Identity,
             Work::Commands,
+            Work::Registry,
             Work::Idle,
             Work::Kafka,
         ];
@@ -143,6 +148,7 @@ fn main() -> Result<()> {
             Work::Octave => println!("{}\n", octave::run(rounds, &binary)?),
             Work::Identity => println!("{}\n", identity::run(rounds, &binary)?),
             Work::Commands => println!("{}\n", commands::run(rounds, &binary)?),
+            Work::Registry => println!("{}\n", registry::run(rounds, &binary)?),
             Work::Kafka => println!("{}\n", kafka::run(rounds, &binary)?),
             Work::Idle => {
                 let (peers, missing) = peers::start(&binary)?;

@@ -63,6 +63,14 @@ impl Sockeye {
         Self::start_in(self.folder, &binary, words, ca)
     }
 
+    /// Ends it, has its file changed, and starts it again.
+    pub fn changed(self, change: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let (binary, ca) = (self.binary, self.ca);
+        drop(self.server);
+        change(&self.folder.path().join("data").join("sockeye.db"))?;
+        Self::start_in(self.folder, &binary, &[], ca)
+    }
+
     fn start_first(binary: &Path, words: &[String], ca: Option<PathBuf>) -> Result<Self> {
         let sockeye = Self::start_in(tempfile::tempdir()?, binary, words, ca)?;
         sockeye.run(&["app", "create", APPLICATION, "--public"])?;

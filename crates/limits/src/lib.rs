@@ -392,6 +392,8 @@ pub const REGISTRY_DOCUMENT: usize = 64 * KIB;
 pub const REGISTRY_PAGE: usize = 1_000;
 /// Entries that the API reads at once while it streams a list: bounds what one listing holds at 100 documents, 6.4 MiB.
 pub const REGISTRY_LIST_STEP: usize = 100;
+/// Documents whose labels are looked at in one read of the registry, while some are searched for: about 3 ms.
+pub const REGISTRY_SCAN: usize = 10_000;
 /// Changes that wait for one listener of the registry; one that falls behind drops what it cached.
 pub const CHANGE_QUEUE: usize = KIB;
 /// How long the events of a deleted application stay, unless the configuration says otherwise: who deleted the wrong one has the time

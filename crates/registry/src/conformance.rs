@@ -37,7 +37,7 @@ pub mod users;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::{Application, Device, Preconditions, Registry};
+use crate::{Application, Device, Preconditions, Registry, Wanted};
 
 /// An engine under test, with data of its own.
 #[async_trait]
@@ -47,6 +47,9 @@ pub trait Fixture: Send {
 
     /// Stops the engine and starts it again on the same data.
     async fn restart(&mut self);
+
+    /// As [`Fixture::restart`]; from then on so many changes of devices may wait to be told.
+    async fn restart_with_outbox(&mut self, most: usize);
 }
 
 /// Makes one test of each property. `$fresh` is an `async fn() -> impl Fixture`.
@@ -56,7 +59,7 @@ macro_rules! registry_conformance {
         $crate::registry_conformance! { $fresh;
             applications: an_application_is_stored_as_given
                 names_of_applications_are_unique
-                applications_come_in_pages_by_name
+                applications_come_in_parts_by_name_and_labels
                 what_changes_nothing_stores_nothing
                 versions_move_with_every_change_and_generations_with_the_spec
                 members_are_replaced_and_move_the_version
@@ -75,6 +78,7 @@ macro_rules! registry_conformance {
                 an_offer_is_for_one_and_can_be_withdrawn,
             devices: a_device_is_stored_as_given
                 devices_are_listed_by_application_and_name
+                devices_are_selected_by_their_labels
                 devices_are_found_by_every_name
                 names_of_devices_are_unique_in_their_application
                 an_update_of_a_device_frees_and_takes_names
@@ -125,6 +129,7 @@ macro_rules! registry_conformance {
                 commands_go_with_their_device_and_are_told,
             outbox: what_becomes_of_devices_is_told_once_and_in_order
                 what_is_not_told_waits
+                a_full_outbox_refuses_changes_of_devices
                 many_changes_are_told_in_one_round
                 those_who_tell_at_the_same_time_are_not_given_the_same,
         }
@@ -152,6 +157,10 @@ fn map(value: Value) -> Map<String, Value> {
         panic!("a JSON object is wanted")
     };
     map
+}
+
+async fn all_devices(registry: &dyn Registry, application: &str) -> Vec<Device> {
+    registry.devices(application, Wanted::default()).await.unwrap().entries
 }
 
 fn application(name: &str) -> Application {

@@ -1,6 +1,7 @@
 //! What an engine offers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{
-    AccessKey, Application, Commands, Device, Outbox, RemainsKept, Role, Streams, Tickets, User, UserIdentity,
+    AccessKey, Application, Commands, Device, Outbox, RemainsKept, Role, Selector, Streams, Tickets, User, UserIdentity,
 };
 
 /// The durable registry. Uids, versions and times are set by the engine; names are checked by the caller.
@@ -28,7 +29,7 @@ pub trait Registry: Commands + GroupPositions + Outbox + RemainsKept + Streams +
     async fn application(&self, name: &str) -> Result<Option<Application>, ReadError>;
 
     /// Applications sorted by name, members included.
-    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError>;
+    async fn applications(&self, wanted: Wanted) -> Result<Found<Application>, ReadError>;
 
     /// Replaces labels, annotations, finalizers, spec and status of the application of this name. What changes nothing
     /// stores nothing. `generation` grows if `spec` changed. One that is being deleted is removed with its last finalizer.
@@ -64,7 +65,7 @@ pub trait Registry: Commands + GroupPositions + Outbox + RemainsKept + Streams +
     async fn device_by_login(&self, application: &str, login: &str) -> Result<Option<Device>, ReadError>;
 
     /// Devices sorted by name.
-    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError>;
+    async fn devices(&self, application: &str, wanted: Wanted) -> Result<Found<Device>, ReadError>;
 
     /// As [`Registry::update_application`].
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError>;
@@ -120,6 +121,26 @@ pub struct Page {
     pub offset: usize,
     /// Entries at most; at most [`sockeye_limits::REGISTRY_PAGE`].
     pub limit: usize,
+}
+
+/// A part of a list of documents, in the order of their names.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Those whose names are behind this one.
+    pub after: String,
+    /// Those with such labels.
+    pub labels: Arc<Selector>,
+    /// So many at most; at most [`sockeye_limits::REGISTRY_PAGE`].
+    pub limit: usize,
+}
+
+/// What is there of a part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<T> {
+    /// Perhaps fewer than were wanted, or none, although there are more.
+    pub entries: Vec<T>,
+    /// The name behind which to go on; `None` at the end of the list.
+    pub next: Option<String>,
 }
 
 /// What must hold for a change to be stored.
@@ -205,6 +226,33 @@ pub enum KeyError {
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl Page {
+    /// Limit and offset, as SQL takes them.
+    pub fn in_sql(self) -> [i64; 2] {
+        let limit = self.limit.min(sockeye_limits::REGISTRY_PAGE);
+        [limit as i64, i64::try_from(self.offset).unwrap_or(i64::MAX)]
+    }
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            next: None,
+        }
+    }
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            after: String::new(),
+            labels: Arc::default(),
+            limit: sockeye_limits::REGISTRY_PAGE,
+        }
+    }
+}
 
 impl Default for Page {
     fn default() -> Self {

@@ -17,7 +17,7 @@ use sockeye_ingest_http::{Commands, Ingest};
 use sockeye_limits as limits;
 use sockeye_log::{GroupPositions, Log, Retention, Topic};
 use sockeye_policy::retention_of;
-use sockeye_registry::{Page, Registry};
+use sockeye_registry::{Found, Registry, Wanted};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, CorsLayer};
@@ -250,18 +250,16 @@ async fn prepare(engines: &Engines, config: &Config) -> Result<(), StartError> {
 
 /// Lets the configured retention hold for the logs of all applications that do not say another, also for those made under another one.
 async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) -> Result<(), StartError> {
-    let mut page = Page {
-        offset: 0,
-        limit: limits::REGISTRY_LIST_STEP,
-    };
+    let mut after = String::new();
     loop {
-        let applications = registry.applications(page).await?;
-        if applications.is_empty() {
-            return Ok(());
-        }
-        page.offset += applications.len();
+        let wanted = Wanted {
+            after,
+            limit: limits::REGISTRY_LIST_STEP,
+            ..Wanted::default()
+        };
+        let Found { entries, next } = registry.applications(wanted).await?;
         // Side by side, so that many become one commit.
-        stream::iter(applications)
+        stream::iter(entries)
             .map(async |application| {
                 let of_events = retention_of(&application.spec, retention);
                 let [events, dead_letters] = Topic::all_of(application.metadata.name);
@@ -275,6 +273,10 @@ async fn retain(registry: &dyn Registry, log: &dyn Log, retention: Retention) ->
             .buffer_unordered(limits::REGISTRY_LIST_STEP)
             .try_collect::<()>()
             .await?;
+        match next {
+            Some(next) => after = next,
+            None => return Ok(()),
+        }
     }
 }
 

@@ -18,9 +18,9 @@ use sockeye_access::DeviceLogin;
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, GroupPosition, GroupPositions, Position};
 use sockeye_registry::{
-    AccessKey, Application, Change, Command, CommandError, CommandWay, Commands, Device, KeyError, Outbox, Page,
+    AccessKey, Application, Change, Command, CommandError, CommandWay, Commands, Device, Found, KeyError, Outbox, Page,
     Preconditions, ReadError, Registry, Remains, RemainsKept, Role, Session, Stream, Streams, Taken, Teller, Ticket,
-    TicketError, Tickets, Unavailable, User, UserIdentity, WantedRemains, WriteError,
+    TicketError, Tickets, Unavailable, User, UserIdentity, Wanted, WantedRemains, WriteError,
 };
 use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
@@ -131,8 +131,8 @@ impl Registry for Watched {
         let found = self.engine.application(name).await;
         self.give(found).await
     }
-    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
-        self.engine.applications(page).await
+    async fn applications(&self, wanted: Wanted) -> Result<Found<Application>, ReadError> {
+        self.engine.applications(wanted).await
     }
     async fn update_application(
         &self,
@@ -168,8 +168,8 @@ impl Registry for Watched {
         let found = self.engine.device_by_login(application, login).await;
         self.give(found).await
     }
-    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
-        self.engine.devices(application, page).await
+    async fn devices(&self, application: &str, wanted: Wanted) -> Result<Found<Device>, ReadError> {
+        self.engine.devices(application, wanted).await
     }
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
         self.engine.update_device(device, pre).await

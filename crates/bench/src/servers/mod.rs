@@ -5,6 +5,7 @@ mod bare;
 mod control;
 mod floor;
 mod floor_tls;
+mod row;
 mod trees;
 mod tungstenite;
 mod upgrade;
@@ -21,11 +22,12 @@ pub fn serve(name: &str, folder: &str) -> Result<()> {
         "floor-tls" => floor_tls::serve(folder),
         // Not a server, but a process of its own too; the word behind it is where Kafka is.
         "kafka-consumer" => crate::kafka::serve_consumer(folder),
+        "row" => row::serve(folder),
         "trees" => trees::serve(),
         "tungstenite" => tungstenite::serve(),
         "upgrade" => upgrade::serve(),
         _ => bail!(
-            "there is no server `{name}`: there are bare, floor, floor-tls, trees, kafka-consumer, tungstenite, upgrade"
+            "there is no server `{name}`: there are bare, floor, floor-tls, row, trees, kafka-consumer, tungstenite, upgrade"
         ),
     }
 }

@@ -31,6 +31,8 @@ pub struct PostgresRegistry {
 
 pub(crate) struct Inner {
     pub(crate) changes: Arc<Changes>,
+    /// How many changes of devices may wait to be told.
+    pub(crate) outbox: usize,
     pool: Pool,
     /// Calls that are being answered, or wait for a connection.
     calls: Arc<Semaphore>,
@@ -77,6 +79,7 @@ impl PostgresRegistry {
         guard.disarm();
         let inner = Inner {
             changes,
+            outbox: options.outbox,
             pool,
             calls: Arc::new(Semaphore::new(limits::POSTGRES_CALLS)),
             runtime,

@@ -10,7 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 use crate::OpenError;
 
 /// Where the database is, and how it is trusted.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// `postgresql://user@host:port/database`, as `psql` takes it; several hosts are tried in turn. A password may be part of it.
     pub url: String,
@@ -22,9 +22,24 @@ pub struct PostgresOptions {
     pub key: Option<PathBuf>,
     /// File with the password, if it is not part of the URL.
     pub password: Option<PathBuf>,
+    /// How many changes of devices may wait to be told in the log.
+    pub outbox: usize,
 }
 
 // ----------------------------------------------------------------------------------------------
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            authority: None,
+            certificate: None,
+            key: None,
+            password: None,
+            outbox: limits::OUTBOX,
+        }
+    }
+}
 
 impl PostgresOptions {
     /// How to connect. TLS is wanted and the certificate checked, unless the URL says `sslmode=disable`, or all its hosts are this

@@ -28,8 +28,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sockeye_event::origin;
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
-    Unavailable, User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, DeviceChange, Found, KeyError, Page, Preconditions, ReadError, Registry,
+    Role, Unavailable, User, UserIdentity, Wanted, WriteError,
 };
 use tokio::sync::broadcast;
 
@@ -54,9 +54,9 @@ impl Registry for PostgresRegistry {
             .await?)
     }
 
-    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
+    async fn applications(&self, wanted: Wanted) -> Result<Found<Application>, ReadError> {
         Ok(self
-            .ask(move |c| async move { applications::list(c, page).await }.boxed())
+            .ask(move |c| async move { applications::list(c, &wanted).await }.boxed())
             .await?)
     }
 
@@ -156,10 +156,10 @@ impl Registry for PostgresRegistry {
             .await?)
     }
 
-    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
+    async fn devices(&self, application: &str, wanted: Wanted) -> Result<Found<Device>, ReadError> {
         let application = application.to_owned();
         Ok(self
-            .ask(move |c| async move { devices::list(c, &application, page).await }.boxed())
+            .ask(move |c| async move { devices::list(c, &application, &wanted).await }.boxed())
             .await?)
     }
 
@@ -301,9 +301,10 @@ impl PostgresRegistry {
         + Send
         + 'static,
     ) -> Result<T, WriteError> {
+        let most = self.inner.outbox;
         self.change(move |c| {
             async move {
-                outbox::have_room(c).await?;
+                outbox::have_room(c, most).await?;
                 let (value, change) = job(c).await?;
                 let Some(change) = change else {
                     return Ok((value, Vec::new()));

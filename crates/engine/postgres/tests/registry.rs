@@ -23,6 +23,11 @@ impl Fixture for Database {
         self.registry.close().await;
         self.registry = PostgresRegistry::open(&self.options).await.unwrap();
     }
+
+    async fn restart_with_outbox(&mut self, most: usize) {
+        self.options.outbox = most;
+        self.restart().await;
+    }
 }
 
 async fn fresh() -> Database {

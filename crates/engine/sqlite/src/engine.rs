@@ -39,6 +39,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where the registry tells of devices.
     pub devices: DevicesTold,
+    /// How many changes of devices may wait to be told.
+    pub outbox: usize,
 }
 
 /// Where the registry tells what becomes of devices.
@@ -62,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) listeners: broadcast::Sender<Change>,
     /// Where devices are told of.
     pub(crate) devices: DevicesTold,
+    /// How many may wait to be told.
+    pub(crate) outbox: usize,
     /// Held by who takes what waits of that to the log.
     pub(crate) telling: tokio::sync::Mutex<()>,
     path: PathBuf,
@@ -80,6 +84,7 @@ impl Default for Options {
             devices: DevicesTold::InLog {
                 instance: "drogue".to_owned(),
             },
+            outbox: limits::OUTBOX,
         }
     }
 }
@@ -142,6 +147,7 @@ impl SqliteEngine {
             metrics,
             listeners: broadcast::Sender::new(limits::CHANGE_QUEUE),
             devices: options.devices,
+            outbox: options.outbox,
             telling: tokio::sync::Mutex::default(),
             path: path.to_owned(),
             thread: Mutex::new(Some(thread)),

@@ -28,8 +28,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use sockeye_event::origin;
 use sockeye_registry::{
-    AccessKey, Application, Change, Device, DeviceChange, KeyError, Page, Preconditions, ReadError, Registry, Role,
-    Unavailable, User, UserIdentity, WriteError,
+    AccessKey, Application, Change, Device, DeviceChange, Found, KeyError, Page, Preconditions, ReadError, Registry,
+    Role, Unavailable, User, UserIdentity, Wanted, WriteError,
 };
 use tokio::sync::broadcast;
 
@@ -57,8 +57,8 @@ impl Registry for SqliteEngine {
         self.ask(move |c| applications::get(c, &name)).await
     }
 
-    async fn applications(&self, page: Page) -> Result<Vec<Application>, ReadError> {
-        self.ask(move |c| applications::list(c, page)).await
+    async fn applications(&self, wanted: Wanted) -> Result<Found<Application>, ReadError> {
+        self.ask(move |c| applications::list(c, &wanted)).await
     }
 
     async fn update_application(
@@ -127,9 +127,9 @@ impl Registry for SqliteEngine {
         self.ask(move |c| devices::by_login(c, &application, &login)).await
     }
 
-    async fn devices(&self, application: &str, page: Page) -> Result<Vec<Device>, ReadError> {
+    async fn devices(&self, application: &str, wanted: Wanted) -> Result<Found<Device>, ReadError> {
         let application = application.to_owned();
-        self.ask(move |c| devices::list(c, &application, page)).await
+        self.ask(move |c| devices::list(c, &application, &wanted)).await
     }
 
     async fn update_device(&self, device: Device, pre: Preconditions) -> Result<Device, WriteError> {
@@ -252,7 +252,7 @@ impl SqliteEngine {
     ) -> Result<T, WriteError> {
         let notes = Notes::of(self);
         self.store_adding(move |connection, added| {
-            let changed = Notes::have_room(connection).and_then(|()| job(connection));
+            let changed = notes.have_room(connection).and_then(|()| job(connection));
             let changed = changed.and_then(|(value, change)| {
                 let Some(change) = change else {
                     return Ok((value, Vec::new()));

@@ -19,7 +19,7 @@ pub(crate) const STEPS: &[&[&str]] = &[
     &[OCTAVE],
     &[OUTBOX],
     &[COMMANDS],
-    &[LIFECYCLE],
+    &[LIFECYCLE, LABELS],
 ];
 
 /// Topics and their records.
@@ -283,6 +283,10 @@ CREATE TABLE remains (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What a list of devices looks at: a tenth of the table, in the order of the list. With 100,000 devices whose names came in any order,
+/// looking through the table by name takes six times as long.
+const LABELS: &str = "CREATE INDEX labels_of_devices ON devices (application, name, labels)";
+
 // ----------------------------------------------------------------------------------------------
 
 /// What a file is.
@@ -338,7 +342,7 @@ mod tests {
         &[OCTAVE],
         &[OUTBOX],
         &[COMMANDS],
-        &[LIFECYCLE],
+        &[LIFECYCLE, LABELS],
         &["ALTER TABLE topics ADD COLUMN colour TEXT"],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
@@ -355,7 +359,7 @@ mod tests {
         &[OCTAVE],
         &[OUTBOX],
         &[COMMANDS],
-        &[LIFECYCLE],
+        &[LIFECYCLE, LABELS],
         &[
             "CREATE TABLE shelves (name TEXT) STRICT",
             "INSERT INTO nowhere VALUES (1)",

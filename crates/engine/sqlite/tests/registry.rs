@@ -23,18 +23,27 @@ impl Fixture for File {
 
     async fn restart(&mut self) {
         self.engine.close().await;
-        self.engine = open(&self.folder);
+        self.engine = open(&self.folder, Options::default());
+    }
+
+    async fn restart_with_outbox(&mut self, most: usize) {
+        self.engine.close().await;
+        let options = Options {
+            outbox: most,
+            ..Options::default()
+        };
+        self.engine = open(&self.folder, options);
     }
 }
 
-fn open(folder: &TempDir) -> SqliteEngine {
-    SqliteEngine::open(folder.path().join("sockeye.db"), Options::default()).unwrap()
+fn open(folder: &TempDir, options: Options) -> SqliteEngine {
+    SqliteEngine::open(folder.path().join("sockeye.db"), options).unwrap()
 }
 
 fn fresh() -> Ready<File> {
     let folder = tempfile::tempdir().unwrap();
     ready(File {
-        engine: open(&folder),
+        engine: open(&folder, Options::default()),
         folder,
     })
 }

@@ -1,13 +1,14 @@
 //! Applications: documents, versions, preconditions, members, pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 use sockeye_log::{GroupId, Incarnation, Position};
 use uuid::Uuid;
 
-use super::{ANY, Fixture, application, device, map};
-use crate::{Application, Page, Preconditions, Registry, Role, WriteError};
+use super::{ANY, Fixture, all_devices, application, device, map};
+use crate::{Application, Found, Preconditions, Registry, Role, Selector, Wanted, WriteError};
 
 fn full(name: &str) -> Application {
     let mut application = application(name);
@@ -20,9 +21,21 @@ fn full(name: &str) -> Application {
     application
 }
 
-async fn names(registry: &dyn Registry, offset: usize, limit: usize) -> Vec<String> {
-    let found = registry.applications(Page { offset, limit }).await.unwrap();
-    found.into_iter().map(|application| application.metadata.name).collect()
+/// Names of those that are wanted, asked for part by part.
+async fn names(registry: &dyn Registry, after: &str, labels: &str, limit: usize) -> Vec<String> {
+    let labels = Arc::new(Selector::parse(labels).unwrap());
+    let (mut after, mut names) = (after.to_owned(), Vec::new());
+    loop {
+        let labels = Arc::clone(&labels);
+        let wanted = Wanted { after, labels, limit };
+        let Found { entries, next } = registry.applications(wanted).await.unwrap();
+        assert!(entries.len() <= limit);
+        names.extend(entries.into_iter().map(|application| application.metadata.name));
+        match next {
+            Some(next) => after = next,
+            None => return names,
+        }
+    }
 }
 
 pub async fn an_application_is_stored_as_given(fixture: &mut impl Fixture) {
@@ -68,22 +81,28 @@ pub async fn names_of_applications_are_unique(fixture: &mut impl Fixture) {
     assert_ne!(again.metadata.uid, first.metadata.uid, "a uid is never used twice");
 }
 
-pub async fn applications_come_in_pages_by_name(fixture: &mut impl Fixture) {
+pub async fn applications_come_in_parts_by_name_and_labels(fixture: &mut impl Fixture) {
     let registry = fixture.registry();
-    assert!(names(registry, 0, 10).await.is_empty());
+    assert!(names(registry, "", "", 10).await.is_empty());
     for name in ["b", "a-1", "c", "a", "10", "9"] {
-        registry.create_application(full(name)).await.unwrap();
+        let mut full = full(name);
+        full.metadata.labels.insert("kind".into(), name[..1].into());
+        registry.create_application(full).await.unwrap();
     }
     let sorted = ["10", "9", "a", "a-1", "b", "c"];
-    assert_eq!(names(registry, 0, 100).await, sorted);
-    assert_eq!(names(registry, 0, usize::MAX).await, sorted);
-    assert_eq!(names(registry, 0, 2).await, sorted[..2]);
-    assert_eq!(names(registry, 2, 2).await, sorted[2..4]);
-    assert_eq!(names(registry, 4, 100).await, sorted[4..]);
-    assert!(names(registry, 6, 100).await.is_empty());
-    assert!(names(registry, usize::MAX, 100).await.is_empty());
-    assert!(names(registry, 0, 0).await.is_empty());
-    let listed = registry.applications(Page::default()).await.unwrap();
+    for limit in [1, 2, 6, 100, usize::MAX] {
+        assert_eq!(names(registry, "", "", limit).await, sorted, "{limit}");
+        assert_eq!(names(registry, "a", "", limit).await, sorted[3..], "{limit}");
+        assert_eq!(
+            names(registry, "a", "kind in (a, c)", limit).await,
+            ["a-1", "c"],
+            "{limit}"
+        );
+        assert_eq!(names(registry, "", "kind=a", limit).await, ["a", "a-1"], "{limit}");
+        assert!(names(registry, "", "other", limit).await.is_empty(), "{limit}");
+        assert!(names(registry, "c", "", limit).await.is_empty(), "{limit}");
+    }
+    let listed = registry.applications(Wanted::default()).await.unwrap().entries;
     assert_eq!(
         Some(&listed[2]),
         registry.application("a").await.unwrap().as_ref(),
@@ -240,11 +259,11 @@ pub async fn a_deleted_application_takes_everything_with_it(fixture: &mut impl F
     let again = registry.create_application(application("app")).await.unwrap();
     assert!(again.members.is_empty());
     assert_eq!(registry.device_by_login("app", "x").await.unwrap(), None);
-    assert!(registry.devices("app", Page::default()).await.unwrap().is_empty());
+    assert!(all_devices(registry, "app").await.is_empty());
     assert_eq!(registry.group(&group("app")).await.unwrap(), None);
     registry.create_device(device("app", "x", json!({}))).await.unwrap();
 
-    assert_eq!(registry.devices("other", Page::default()).await.unwrap().len(), 1);
+    assert_eq!(all_devices(registry, "other").await.len(), 1);
     assert!(registry.group(&group("other")).await.unwrap().is_some());
 }
 
@@ -271,7 +290,12 @@ pub async fn applications_survive_a_restart(fixture: &mut impl Fixture) {
     fixture.registry().delete_application("gone", ANY).await.unwrap();
     fixture.restart().await;
     assert_eq!(
-        fixture.registry().applications(Page::default()).await.unwrap(),
+        fixture
+            .registry()
+            .applications(Wanted::default())
+            .await
+            .unwrap()
+            .entries,
         [stored]
     );
 }

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sockeye_log::{GroupId, Incarnation, Position};
 
-use super::{ANY, Fixture, application, device};
-use crate::{Application, Change, Device, HAS_DEVICES, Page, Registry, WantedRemains, WriteError};
+use super::{ANY, Fixture, all_devices, application, device};
+use crate::{Application, Change, Device, HAS_DEVICES, Registry, WantedRemains, WriteError};
 
 const NO_DEVICE: WriteError = WriteError::NotFound("device");
 const NO_APPLICATION: WriteError = WriteError::NotFound("application");
@@ -123,7 +123,7 @@ pub async fn a_device_that_is_held_holds_its_application(fixture: &mut impl Fixt
     }
     registry.delete_application("app", ANY).await.unwrap();
     assert_eq!(holders(registry).await.unwrap(), [HAS_DEVICES]);
-    let left = registry.devices("app", Page::default()).await.unwrap();
+    let left = all_devices(registry, "app").await;
     let left: Vec<_> = left
         .iter()
         .map(|device| {

@@ -1,10 +1,12 @@
 //! Devices, and the names that lead to them.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{ANY, Fixture, application, device, map};
-use crate::{Device, Page, Preconditions, Registry, WriteError};
+use super::{ANY, Fixture, all_devices, application, device, map};
+use crate::{Device, Found, Preconditions, Registry, Selector, Wanted, WriteError};
 
 /// An application `app` and an application `other`.
 async fn two_applications(fixture: &impl Fixture) -> &dyn Registry {
@@ -65,16 +67,71 @@ pub async fn devices_are_listed_by_application_and_name(fixture: &mut impl Fixtu
         registry.create_device(device("app", name, json!({}))).await.unwrap();
     }
     registry.create_device(device("other", "z", json!({}))).await.unwrap();
-    let names = async |offset, limit| {
-        let found = registry.devices("app", Page { offset, limit }).await.unwrap();
-        found.into_iter().map(|device| device.metadata.name).collect::<Vec<_>>()
+    let names = async |after: &str, limit| {
+        let wanted = Wanted {
+            after: after.to_owned(),
+            limit,
+            ..Wanted::default()
+        };
+        let Found { entries, next } = registry.devices("app", wanted).await.unwrap();
+        let names: Vec<_> = entries.into_iter().map(|device| device.metadata.name).collect();
+        (names.join(","), next)
     };
-    assert_eq!(names(0, 100).await, ["C", "a", "a b", "b", "ä"]);
-    assert_eq!(names(1, 2).await, ["a", "a b"]);
-    assert!(names(5, 2).await.is_empty());
-    assert!(registry.devices("none", Page::default()).await.unwrap().is_empty());
-    let listed = registry.devices("other", Page::default()).await.unwrap();
+    assert_eq!(names("", 100).await, ("C,a,a b,b,ä".into(), None));
+    assert_eq!(names("C", 2).await, ("a,a b".into(), Some("a b".into())));
+    assert_eq!(names("a b", 100).await, ("b,ä".into(), None));
+    assert_eq!(names("ä", 2).await, (String::new(), None));
+    assert!(all_devices(registry, "none").await.is_empty());
+    let listed = all_devices(registry, "other").await;
     assert_eq!(Some(&listed[0]), registry.device("other", "z").await.unwrap().as_ref());
+}
+
+/// Also those that are far from each other, and those whose labels have just changed.
+pub async fn devices_are_selected_by_their_labels(fixture: &mut impl Fixture) {
+    let registry = two_applications(fixture).await;
+    let labelled = |n: usize, site: String| {
+        let mut device = device("app", &format!("{n:03}"), json!({"n": n}));
+        device.metadata.labels = [("kind".to_owned(), "sensor".to_owned()), ("site".to_owned(), site)].into();
+        device
+    };
+    for n in 0..50 {
+        let made = registry
+            .create_device(labelled(n, format!("s-{}", n % 20)))
+            .await
+            .unwrap();
+        assert_eq!(made.spec, map(json!({"n": n})));
+    }
+    registry.update_device(labelled(7, "s-3".into()), ANY).await.unwrap();
+    registry.delete_device("app", "043", ANY).await.unwrap();
+    let find = async |after: &str, labels: &str, limit| {
+        let wanted = Wanted {
+            after: after.to_owned(),
+            labels: Arc::new(Selector::parse(labels).unwrap()),
+            limit,
+        };
+        registry.devices("app", wanted).await.unwrap()
+    };
+    let names = |found: &Found<Device>| {
+        let names = found.entries.iter().map(|device| device.metadata.name.as_str());
+        names.collect::<Vec<_>>().join(",")
+    };
+    for (labels, selected) in [
+        ("site=s-3", "003,007,023"),
+        ("site=s-3,kind=sensor", "003,007,023"),
+        ("site in (s-7, s-9)", "009,027,029,047,049"),
+        ("site=s-3,!kind", ""),
+        ("site=s", ""),
+        ("sit", ""),
+    ] {
+        let found = find("", labels, 100).await;
+        assert_eq!((names(&found).as_str(), found.next), (selected, None), "{labels}");
+    }
+    assert_eq!(find("", "site notin (s-3), kind", 100).await.entries.len(), 46);
+    let first = find("", "site=s-3", 2).await;
+    assert_eq!(names(&first), "003,007");
+    assert_eq!(first.entries[1], registry.device("app", "007").await.unwrap().unwrap());
+    let rest = find(&first.next.unwrap(), "site=s-3", 2).await;
+    assert_eq!((names(&rest).as_str(), rest.next), ("023", None));
 }
 
 pub async fn devices_are_found_by_every_name(fixture: &mut impl Fixture) {
@@ -113,7 +170,7 @@ pub async fn names_of_devices_are_unique_in_their_application(fixture: &mut impl
             other => panic!("{wanted:?} was {other:?}"),
         }
     }
-    assert_eq!(registry.devices("app", Page::default()).await.unwrap().len(), 1);
+    assert_eq!(all_devices(registry, "app").await.len(), 1);
     assert_eq!(leads_to(registry, "free").await, None);
 
     let mut same_elsewhere = full("d");
@@ -167,7 +224,7 @@ pub async fn a_refused_change_of_a_device_changes_nothing(fixture: &mut impl Fix
     }
     assert_eq!(leads_to(registry, "free").await, None);
     assert_eq!(leads_to(registry, "e-alias").await.as_deref(), Some("e"));
-    assert_eq!(registry.devices("app", Page::default()).await.unwrap(), [first, second]);
+    assert_eq!(all_devices(registry, "app").await, [first, second]);
 }
 
 pub async fn versions_of_devices_move(fixture: &mut impl Fixture) {

@@ -10,7 +10,7 @@ use sockeye_event::origin::Change;
 use uuid::Uuid;
 
 use super::{ANY, Fixture, application, device};
-use crate::{DeviceChange, Registry, Role, Teller};
+use crate::{DeviceChange, Registry, Role, Teller, WriteError};
 
 /// Takes what it wants.
 struct Taker {
@@ -93,6 +93,45 @@ pub async fn what_is_not_told_waits(fixture: &mut impl Fixture) {
     let again = told(registry, |_| true).await;
     assert_eq!(again, [all[0].clone(), all[2].clone()], "with the same ids");
     assert_eq!(told(registry, |_| true).await, []);
+}
+
+pub async fn a_full_outbox_refuses_changes_of_devices(fixture: &mut impl Fixture) {
+    fixture.restart_with_outbox(3).await;
+    let registry = fixture.registry();
+    registry.create_application(application("app")).await.unwrap();
+    for name in ["a", "b", "c"] {
+        registry.create_device(device("app", name, json!({}))).await.unwrap();
+    }
+    let is_full = |error: WriteError| {
+        let text = error.to_string();
+        matches!(error, WriteError::Unavailable(_)) && text.contains("3 changes of devices wait")
+    };
+    let changed = device("app", "a", json!({"a": 1}));
+    assert!(is_full(
+        registry.create_device(device("app", "d", json!({}))).await.unwrap_err()
+    ));
+    assert!(is_full(registry.update_device(changed.clone(), ANY).await.unwrap_err()));
+    assert!(is_full(registry.delete_device("app", "a", ANY).await.unwrap_err()));
+    assert_eq!(registry.device("app", "d").await.unwrap(), None, "nothing was stored");
+    assert!(registry.device("app", "a").await.unwrap().unwrap().spec.is_empty());
+    let members = [("eve".into(), Role::Reader)].into();
+    registry
+        .set_members("app", members, ANY)
+        .await
+        .expect("it tells nothing of devices");
+
+    let waited = told(registry, |change| change.device == "b").await;
+    assert_eq!(waited.len(), 3, "nor was it put down");
+    registry
+        .update_device(changed.clone(), ANY)
+        .await
+        .expect("there is room for one");
+    assert!(is_full(registry.delete_device("app", "b", ANY).await.unwrap_err()));
+    let left = told(registry, |_| true).await;
+    assert_eq!(
+        in_short(&left),
+        [(Change::Created, "a"), (Change::Created, "c"), (Change::Updated, "a")]
+    );
 }
 
 pub async fn many_changes_are_told_in_one_round(fixture: &mut impl Fixture) {

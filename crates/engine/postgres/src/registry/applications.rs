@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
-use sockeye_registry::{Application, Document, Page, Preconditions, Role, WriteError};
+use sockeye_registry::{Application, Document, Found, Preconditions, Role, Wanted, WriteError};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -43,12 +43,19 @@ pub(super) async fn get(on: &impl GenericClient, name: &str) -> Result<Option<Ap
     Ok(find(on, name).await?.map(|(_, application)| application))
 }
 
-pub(super) async fn list(on: &impl GenericClient, page: Page) -> Result<Vec<Application>, Failure> {
+pub(super) async fn list(on: &impl GenericClient, wanted: &Wanted) -> Result<Found<Application>, Failure> {
     let statement = format!(
-        "SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r ORDER BY r.name LIMIT $1 OFFSET $2"
+        "SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r WHERE r.id = ANY($1) ORDER BY r.name"
     );
-    let rows = sql::rows(on, &statement, &[&limit(page), &offset(page)]).await?;
-    rows.iter().map(|row| Ok(read(row)?.1)).collect()
+    let names = "SELECT id, name, labels::text FROM applications WHERE name > $1 ORDER BY name LIMIT $2";
+    let rows = sql::rows(on, names, &[&wanted.after, &metadata::looked_at(wanted)]).await?;
+    let Found { entries: ids, next } = metadata::find(&rows, wanted)?;
+    let rows = sql::rows(on, &statement, &[&ids]).await?;
+    let entries = rows
+        .iter()
+        .map(|row| Ok(read(row)?.1))
+        .collect::<Result<_, Failure>>()?;
+    Ok(Found { entries, next })
 }
 
 /// The application as it is then, and whether anything changed.
@@ -160,14 +167,6 @@ pub(super) async fn must_stay(on: &impl GenericClient, name: &str) -> Result<(i6
 /// The row id of an application that a change needs.
 pub(super) async fn must_have(on: &impl GenericClient, name: &str) -> Result<i64, Refusal> {
     Ok(id(on, name).await?.ok_or(WriteError::NotFound(WHAT))?)
-}
-
-pub(super) fn limit(page: Page) -> i64 {
-    page.limit.min(sockeye_limits::REGISTRY_PAGE) as i64
-}
-
-pub(super) fn offset(page: Page) -> i64 {
-    i64::try_from(page.offset).unwrap_or(i64::MAX)
 }
 
 async fn known(on: &impl GenericClient, statement: &str, name: &str) -> Result<(i64, Uuid), Refusal> {

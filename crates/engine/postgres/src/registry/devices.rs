@@ -2,9 +2,9 @@
 
 use deadpool_postgres::GenericClient;
 use sockeye_event::origin::Change;
-use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Page, Preconditions, WriteError};
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Found, Preconditions, Wanted, WriteError};
 
-use super::applications::{limit, must_know, must_stay, offset};
+use super::applications::{must_know, must_stay};
 use super::metadata::{self, COLUMNS, Stored};
 use crate::failure::{Failure, Refusal};
 use crate::sql;
@@ -45,14 +45,20 @@ pub(super) async fn by_login(
     one(on, &statement, application, login).await
 }
 
-pub(super) async fn list(on: &impl GenericClient, application: &str, page: Page) -> Result<Vec<Device>, Failure> {
-    let statement = format!(
-        "SELECT {COLUMNS} FROM applications a JOIN devices r ON r.application = a.id WHERE a.name = $1 ORDER BY r.name \
-         LIMIT $2 OFFSET $3"
-    );
-    let rows = sql::rows(on, &statement, &[&application, &limit(page), &offset(page)]).await?;
+pub(super) async fn list(
+    on: &impl GenericClient,
+    application: &str,
+    wanted: &Wanted,
+) -> Result<Found<Device>, Failure> {
+    let names = "SELECT r.id, r.name, r.labels::text FROM applications a JOIN devices r ON r.application = a.id \
+                 WHERE a.name = $1 AND r.name > $2 ORDER BY r.name LIMIT $3";
+    let with: sql::Parameters<'_> = &[&application, &wanted.after, &metadata::looked_at(wanted)];
+    let Found { entries: ids, next } = metadata::find(&sql::rows(on, names, with).await?, wanted)?;
+    let statement = format!("SELECT {COLUMNS} FROM devices r WHERE r.id = ANY($1) ORDER BY r.name");
+    let rows = sql::rows(on, &statement, &[&ids]).await?;
     let read = |row| Ok(device(application, metadata::read(row)?));
-    rows.iter().map(read).collect()
+    let entries = rows.iter().map(read).collect::<Result<_, Failure>>()?;
+    Ok(Found { entries, next })
 }
 
 /// The device as it is then, and what is to be told of it if anything changed.

@@ -1,7 +1,8 @@
 //! What applications and devices have in common: the columns of their documents.
 
 use deadpool_postgres::GenericClient;
-use sockeye_registry::{Document, Metadata};
+use sockeye_limits as limits;
+use sockeye_registry::{Document, Found, Metadata, Wanted};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 
@@ -42,6 +43,32 @@ pub(super) fn read(row: &Row) -> Result<Stored, Failure> {
         id: sql::get(row, 0)?,
         document: Document { metadata, spec, status },
     })
+}
+
+/// How many rows [`find`] is to be given.
+pub(super) fn looked_at(wanted: &Wanted) -> i64 {
+    let all = wanted.limit.min(limits::REGISTRY_PAGE);
+    (if wanted.labels.is_all() {
+        all
+    } else {
+        limits::REGISTRY_SCAN
+    }) as i64
+}
+
+/// The ids of those that are wanted of rows of id, name and labels; sorted by name, [`looked_at`] of them at most.
+pub(super) fn find(rows: &[Row], wanted: &Wanted) -> Result<Found<i64>, Failure> {
+    let most = wanted.limit.min(limits::REGISTRY_PAGE);
+    let mut entries = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        if wanted.labels.is_all() || wanted.labels.selects_json(sql::get(row, 2)?) {
+            entries.push(sql::get(row, 0)?);
+        }
+        if entries.len() >= most || at + 1 == looked_at(wanted) as usize {
+            let next = Some(sql::get(row, 1)?);
+            return Ok(Found { entries, next });
+        }
+    }
+    Ok(Found { entries, next: None })
 }
 
 /// Stores a new document in `table`, with `belongs`, the column that says whose it is. Gives the row id.

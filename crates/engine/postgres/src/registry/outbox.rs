@@ -45,14 +45,14 @@ impl Outbox for PostgresRegistry {
 }
 
 /// Demands that there is room for one more, before anything is changed.
-pub(super) async fn have_room(on: &impl GenericClient) -> Result<(), Refusal> {
+pub(super) async fn have_room(on: &impl GenericClient, most: usize) -> Result<(), Refusal> {
     let count = "SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting";
-    let row = sql::row(on, count, &[&(limits::OUTBOX as i64)]).await?;
+    let row = sql::row(on, count, &[&(most as i64)]).await?;
     let count: i64 = row.map(|row| sql::get(&row, 0)).transpose()?.unwrap_or_default();
-    if count < limits::OUTBOX as i64 {
+    if count < most as i64 {
         return Ok(());
     }
-    let full = format!("{} changes of devices wait for the log already", limits::OUTBOX);
+    let full = format!("{most} changes of devices wait for the log already");
     Err(WriteError::Unavailable(Unavailable(full)).into())
 }
 

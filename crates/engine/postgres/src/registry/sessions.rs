@@ -8,7 +8,7 @@ use sockeye_registry::{Change, Page, ReadError, Session, Stream, Streams, WriteE
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::applications::{self, limit, offset};
+use super::applications;
 use crate::PostgresRegistry;
 use crate::failure::{Failure, Refusal};
 use crate::sql;
@@ -97,8 +97,9 @@ impl Streams for PostgresRegistry {
         Ok(self
             .ask(move |c| {
                 async move {
+                    let [limit, offset] = page.in_sql();
                     let statement = format!("{STREAM} ORDER BY s.device, s.channel LIMIT $2 OFFSET $3");
-                    let rows = sql::rows(c, &statement, &[&application, &limit(page), &offset(page)]).await?;
+                    let rows = sql::rows(c, &statement, &[&application, &limit, &offset]).await?;
                     rows.iter().map(read_stream).collect()
                 }
                 .boxed()

@@ -9,7 +9,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use super::applications::{limit, offset};
 use crate::failure::{Failure, Refusal};
 use crate::sql;
 
@@ -60,8 +59,9 @@ pub(super) async fn learn(on: &impl GenericClient, identity: &UserIdentity, name
 }
 
 pub(super) async fn list(on: &impl GenericClient, page: Page) -> Result<Vec<User>, Failure> {
+    let [limit, offset] = page.in_sql();
     let statement = format!("{USER} ORDER BY name LIMIT $1 OFFSET $2");
-    let rows = sql::rows(on, &statement, &[&limit(page), &offset(page)]).await?;
+    let rows = sql::rows(on, &statement, &[&limit, &offset]).await?;
     rows.iter().map(read_user).collect()
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sockeye_registry::{Application, Document, Page, Preconditions, Role, WriteError};
+use sockeye_limits::REGISTRY_SCAN;
+use sockeye_registry::{Application, Document, Found, Preconditions, Role, Wanted, WriteError};
 use uuid::Uuid;
 
 use super::metadata::{self, COLUMNS, COUNT, Stored};
@@ -39,13 +40,13 @@ pub(super) fn get(connection: &Connection, name: &str) -> rusqlite::Result<Optio
     Ok(find(connection, name)?.map(|(_, application)| application))
 }
 
-pub(super) fn list(connection: &Connection, page: Page) -> rusqlite::Result<Vec<Application>> {
+pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Found<Application>> {
     let sql = format!(
-        "SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r ORDER BY r.name LIMIT ?1 OFFSET ?2"
+        "SELECT {COLUMNS}, r.owner, r.members, r.offered_to FROM applications r WHERE r.name > ?1 ORDER BY r.name LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![limit(page), offset(page)], |row| Ok(read(row)?.1))?;
-    rows.collect()
+    let rows = statement.query(params![wanted.after, REGISTRY_SCAN as i64])?;
+    metadata::find(rows, wanted, |row| Ok(read(row)?.1))
 }
 
 /// The application as it is then, and whether anything changed.
@@ -153,14 +154,6 @@ pub(super) fn must_stay(connection: &Connection, name: &str) -> Result<(i64, Uui
 /// The row id of an application that a change needs.
 pub(super) fn must_have(connection: &Connection, name: &str) -> Result<i64, Refusal> {
     Ok(id(connection, name)?.ok_or(WriteError::NotFound(WHAT))?)
-}
-
-pub(super) fn limit(page: Page) -> i64 {
-    page.limit.min(sockeye_limits::REGISTRY_PAGE) as i64
-}
-
-pub(super) fn offset(page: Page) -> i64 {
-    i64::try_from(page.offset).unwrap_or(i64::MAX)
 }
 
 // ----------------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sockeye_event::origin::Change;
-use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Page, Preconditions, WriteError};
+use sockeye_limits::REGISTRY_SCAN;
+use sockeye_registry::{Device, DeviceChange, DeviceSpec, Document, Found, Preconditions, Wanted, WriteError};
 
-use super::applications::{self, limit, must_know, must_stay, offset};
+use super::applications::{self, must_know, must_stay};
 use super::commands;
 use super::metadata::{self, COLUMNS, Stored};
 use super::row::Refusal;
@@ -45,15 +46,22 @@ pub(super) fn by_login(connection: &Connection, application: &str, login: &str) 
     Ok(stored.map(|stored| device(application, stored)))
 }
 
-pub(super) fn list(connection: &Connection, application: &str, page: Page) -> rusqlite::Result<Vec<Device>> {
+/// Looks for names and labels in an index of their own, which is a tenth of the table.
+pub(super) fn list(connection: &Connection, application: &str, wanted: &Wanted) -> rusqlite::Result<Found<Device>> {
     let Some(id) = applications::id(connection, application)? else {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     };
-    let sql = format!("SELECT {COLUMNS} FROM devices r WHERE r.application = ?1 ORDER BY r.name LIMIT ?2 OFFSET ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![id, limit(page), offset(page)], metadata::read)?;
-    rows.map(|stored| stored.map(|stored| device(application, stored)))
-        .collect()
+    let one = format!("SELECT {COLUMNS} FROM devices r WHERE r.id = ?1");
+    let mut one = connection.prepare_cached(&one)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, 0, 0, 0, 0, 0, 0, labels FROM devices INDEXED BY labels_of_devices \
+         WHERE application = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
+    )?;
+    let rows = statement.query(params![id, wanted.after, REGISTRY_SCAN as i64])?;
+    metadata::find(rows, wanted, |row| {
+        let stored = one.query_row([row.get::<_, i64>(0)?], metadata::read)?;
+        Ok(device(application, stored))
+    })
 }
 
 /// The device as it is then, and what is to be told of it if anything changed.

@@ -1,13 +1,17 @@
 //! What applications and devices have in common: the columns of their documents.
 
-use rusqlite::{Connection, Row, ToSql, params};
-use sockeye_registry::{Document, Metadata};
+use rusqlite::{Connection, Row, Rows, ToSql, params};
+use sockeye_limits as limits;
+use sockeye_registry::{Document, Found, Metadata, Wanted};
 
 use super::row::{Id, Json, Nanos};
 
 /// The columns of a table called `r`, in the order in which [`read`] takes them.
 pub(super) const COLUMNS: &str = "r.id, r.name, r.uid, r.created, r.generation, r.resource_version, r.deleted, \
                                   r.finalizers, r.labels, r.annotations, r.spec, r.status";
+/// Two of them.
+const NAME: usize = 1;
+const LABELS: usize = 8;
 /// Their number: further columns of a query start here.
 pub(super) const COUNT: usize = 12;
 
@@ -41,6 +45,28 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
         id: row.get(0)?,
         document: Document { metadata, spec, status },
     })
+}
+
+/// What is wanted of rows that begin as [`COLUMNS`] does, as far as id, name and labels go; sorted by name, [`limits::REGISTRY_SCAN`] of
+/// them. `give` makes an entry of one.
+pub(super) fn find<T>(
+    mut rows: Rows<'_>,
+    wanted: &Wanted,
+    mut give: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Found<T>> {
+    let most = wanted.limit.min(limits::REGISTRY_PAGE);
+    let (mut entries, mut looked) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        looked += 1;
+        if wanted.labels.is_all() || wanted.labels.selects_json(row.get_ref(LABELS)?.as_str()?) {
+            entries.push(give(row)?);
+        }
+        if entries.len() >= most || looked == limits::REGISTRY_SCAN {
+            let next = Some(row.get(NAME)?);
+            return Ok(Found { entries, next });
+        }
+    }
+    Ok(Found { entries, next: None })
 }
 
 /// Stores a new document in `table`, with `belongs`, the column that says whose it is. Gives the row id.

@@ -18,6 +18,8 @@ use crate::{DevicesTold, SqliteEngine};
 pub(super) struct Notes {
     topics: Arc<Topics>,
     devices: DevicesTold,
+    /// How many may wait.
+    most: usize,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -46,15 +48,16 @@ impl Notes {
         Self {
             topics: Arc::clone(&engine.inner.topics),
             devices: engine.inner.devices.clone(),
+            most: engine.inner.outbox,
         }
     }
 
     /// Demands that there is room for one more, before anything is changed.
-    pub(super) fn have_room(connection: &Connection) -> Result<(), Refusal> {
-        if count(connection, limits::OUTBOX)? < limits::OUTBOX {
+    pub(super) fn have_room(&self, connection: &Connection) -> Result<(), Refusal> {
+        if count(connection, self.most)? < self.most {
             return Ok(());
         }
-        let full = format!("{} changes of devices wait for the log already", limits::OUTBOX);
+        let full = format!("{} changes of devices wait for the log already", self.most);
         Err(WriteError::Unavailable(Unavailable(full)).into())
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sockeye_registry::{Change, Page, ReadError, Session, Stream, Streams, WriteError};
 
-use super::applications::{self, limit, offset};
+use super::applications;
 use super::row::{Nanos, Refusal};
 use crate::SqliteEngine;
 
@@ -77,9 +77,10 @@ impl Streams for SqliteEngine {
     async fn streams(&self, application: &str, page: Page) -> Result<Vec<Stream>, ReadError> {
         let application = application.to_owned();
         self.ask(move |c| {
+            let [limit, offset] = page.in_sql();
             let sql = format!("{STREAM} ORDER BY s.device, s.channel LIMIT ?2 OFFSET ?3");
             let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![application, limit(page), offset(page)], read_stream)?;
+            let rows = statement.query_map(params![application, limit, offset], read_stream)?;
             rows.collect()
         })
         .await

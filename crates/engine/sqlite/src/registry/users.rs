@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sockeye_limits as limits;
 use sockeye_registry::{AccessKey, Page, Scope, User, UserIdentity, WriteError};
 use uuid::Uuid;
 
@@ -49,10 +48,8 @@ pub(super) fn learn(connection: &Connection, identity: &UserIdentity, name: &str
 pub(super) fn list(connection: &Connection, page: Page) -> rusqlite::Result<Vec<User>> {
     let sql = "SELECT uid, name, admin, disabled, issuer, subject FROM users ORDER BY name LIMIT ?1 OFFSET ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let limit = page.limit.min(limits::REGISTRY_PAGE) as i64;
-    statement
-        .query_map(params![limit, page.offset as i64], read_user)?
-        .collect()
+    let [limit, offset] = page.in_sql();
+    statement.query_map(params![limit, offset], read_user)?.collect()
 }
 
 /// The user as it is now, and whether that is news.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What the labels of a resource must be like; all requirements must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selector(Vec<Requirement>);
+pub struct Selector(Vec<Requirement>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Requirement {
@@ -21,7 +21,7 @@ enum Requirement {
 /// Why a text is no selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the selector is wrong {}: {problem}", place(at))]
-pub(crate) struct SelectorError {
+pub struct SelectorError {
     at: String,
     problem: &'static str,
 }
@@ -30,7 +30,7 @@ pub(crate) struct SelectorError {
 
 impl Selector {
     /// Reads a selector; white space around its parts does not count. An empty one selects everything.
-    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut rest = text.trim();
         let mut requirements = Vec::new();
         while !rest.is_empty() {
@@ -49,8 +49,25 @@ impl Selector {
         Ok(Self(requirements))
     }
 
+    /// Whether everything is selected.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As [`Selector::selects`], of labels as JSON without white space, as engines store them. Most that are not selected are not
+    /// parsed: keys and values of selectors are written as they are, so that what has them has them literally.
+    pub fn selects_json(&self, labels: &str) -> bool {
+        let may_hold = |requirement: &Requirement| match requirement {
+            Requirement::Exists(key) | Requirement::NotIn(key, _) => labels.contains(key),
+            Requirement::In(_, values) => values.iter().any(|value| labels.contains(value)),
+            Requirement::Missing(_) => true,
+        };
+        let parsed = || serde_json::from_str(labels).unwrap_or_default();
+        self.0.iter().all(may_hold) && (self.is_all() || self.selects(&parsed()))
+    }
+
     /// Whether labels are what is asked for.
-    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|requirement| match requirement {
             Requirement::Exists(key) => labels.contains_key(key),
             Requirement::Missing(key) => !labels.contains_key(key),
@@ -148,6 +165,10 @@ mod tests {
             .map(|(name, _)| *name)
             .collect();
         assert_eq!(names, selected, "{selector}");
+        for (name, labels) in resources {
+            let json = serde_json::to_string(&labels).unwrap();
+            assert_eq!(found.selects_json(&json), selected.contains(&name), "{selector} {json}");
+        }
     }
 
     #[test]
@@ -164,6 +185,26 @@ mod tests {
         check("color,example.com/site=north-1", &["blue"]);
         check("in=red", &[]);
         check("color, color notin (blue) , color=red", &["red"]);
+    }
+
+    /// What looks like another label, as text.
+    #[test]
+    fn labels_are_not_taken_for_others() {
+        let labels = [("a\"b", "c"), ("d", "\"e\":\"f\"")];
+        let labels: BTreeMap<_, _> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let json = serde_json::to_string(&labels).unwrap();
+        for (selector, selects) in [
+            ("b=c", false),
+            ("e=f", false),
+            ("e", false),
+            ("!e", true),
+            ("d", true),
+            ("d!=f", true),
+        ] {
+            let found = Selector::parse(selector).unwrap();
+            assert_eq!(found.selects(&labels), selects, "{selector}");
+            assert_eq!(found.selects_json(&json), selects, "{selector}");
+        }
     }
 
     #[test]
