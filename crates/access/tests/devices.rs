@@ -8,7 +8,7 @@ use common::{Watched, login};
 use serde_json::{Value, json};
 use sockeye_access::{DeviceError, Devices};
 use sockeye_limits as limits;
-use sockeye_registry::{Preconditions, Registry};
+use sockeye_registry::{Device, Preconditions, Registry};
 use tokio::task::JoinSet;
 
 /// The password `U*U`, from the tests of OpenBSD's bcrypt.
@@ -372,4 +372,31 @@ async fn who_missed_changes_forgets_everything() {
     registry.reads();
     who(&devices, (None, None), "dev@app:new", None).await.unwrap();
     assert_eq!(registry.reads(), 0, "and remembers again");
+}
+
+/// What finalizers hold publishes no more, although it is still there (compat/drogue.md 5.1).
+#[tokio::test]
+async fn what_is_being_deleted_publishes_no_more() {
+    let registry = Watched::new();
+    let devices = Devices::new(registry.clone());
+    let publishes = async |application, login| who(&devices, (Some(application), None), login, None).await.is_ok();
+    for application in ["app", "gone"] {
+        registry.put_application(application, json!({})).await;
+        registry.put_device(application, "free", pass("p")).await;
+        let mut held = Device::named(application, "held");
+        held.spec = pass("p").as_object().unwrap().clone();
+        held.metadata.finalizers = vec!["mine".into()];
+        registry.create_device(held).await.unwrap();
+        for login in ["held:p", "free:p"] {
+            assert!(publishes(application, login).await, "{application} {login}");
+        }
+    }
+    let any = Preconditions::default();
+    registry.delete_device("app", "held", any).await.unwrap();
+    assert!(registry.device("app", "held").await.unwrap().is_some());
+    assert!(!publishes("app", "held:p").await);
+    assert!(publishes("app", "free:p").await);
+    registry.delete_application("gone", any).await.unwrap();
+    assert!(registry.application("gone").await.unwrap().is_some());
+    assert!(!publishes("gone", "held:p").await);
 }
