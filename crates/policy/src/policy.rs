@@ -12,9 +12,9 @@ pub struct Policy {
     pub publish: Rules,
     /// `spec.command.rules`: for commands to devices.
     pub command: Rules,
-    /// `spec.quota`: how much of it.
+    /// `spec.quota`: how much devices publish.
     pub quota: Quota,
-    /// `spec.retention`: how long it is kept.
+    /// `spec.retention`: how long events are kept.
     pub keep: Keep,
 }
 
@@ -24,7 +24,6 @@ impl Policy {
     /// Reads the `spec` of an application. What is not known is an error: a rule that is misspelt, or that nobody obeys, must not
     /// look like one that holds.
     pub fn of(spec: &Map<String, Value>) -> Result<Self, PolicyError> {
-        section(spec, "command", no_rules)?;
         Ok(Self {
             publish: section(spec, "publish", Rules::read)?,
             command: section(spec, "command", Rules::read)?,
@@ -41,17 +40,6 @@ impl Policy {
     /// About how many bytes it holds.
     pub fn weight(&self) -> usize {
         size_of::<Self>() + self.publish.weight() + self.command.weight()
-    }
-}
-
-/// Rules for commands would have to be obeyed too.
-fn no_rules(section: &Field<'_>) -> Result<(), PolicyError> {
-    section.only(&["rules"])?;
-    match section.member("rules") {
-        Some(rules) if rules.entries()?.len() > 0 => {
-            Err(rules.wrong("are not supported: leave them out, there are rules for what devices publish only"))
-        }
-        _ => Ok(()),
     }
 }
 

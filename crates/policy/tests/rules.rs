@@ -354,17 +354,13 @@ fn a_document_without_rules_has_nothing_to_obey() {
         json!({}),
         json!({"core": {"disabled": true}}),
         json!({"publish": {}}),
-        json!({"publish": {"rules": []}, "command": {"rules": []}}),
+        json!({"publish": {"rules": []}}),
     ] {
         let policy = Policy::of(spec.as_object().unwrap()).unwrap();
         assert!(policy.is_empty() && policy.publish.is_empty(), "{spec}");
     }
     for (spec, said) in [
         (json!({"publish": []}), "`spec.publish` must be an object"),
-        (
-            json!({"command": {"rules": [{}]}}),
-            "`spec.command.rules` are not supported: leave them out, there are rules for what devices publish only",
-        ),
         (
             json!({"publish": {"rule": []}}),
             "`spec.publish.rule` is not known: there is `rules`",
