@@ -6,6 +6,7 @@ use crate::applications::edit_in_an_editor;
 use crate::world::World;
 
 pub async fn members_come_change_and_go(world: &World) {
+    world.make_bob_known().await;
     world.run_ok(&["create", "app", "a"]);
     world.says(
         &["get", "members", "-a", "a"],
