@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use sockeye_access::audit;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,7 +21,7 @@ pub fn init(config: &LogConfig) {
         filter = filter.add_directive(REQUESTS.parse().expect("it is a directive"));
     }
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(keeps_secrets));
     let _ = match config.format {
         LogFormat::Text => registry
             .with(lines.with_ansi(std::io::stderr().is_terminal()))
@@ -32,6 +34,12 @@ pub fn init(config: &LogConfig) {
 
 /// The span of a request, which has no lines of this level itself.
 const REQUESTS: &str = "sockeye_server::request=info";
+
+/// Whether a line may be shown at all: `tokio_postgres` tells what it sends, passwords of devices too, whoever asks for its details.
+fn keeps_secrets(line: &Metadata<'_>) -> bool {
+    let tells_parameters = line.target().split("::").next() == Some("tokio_postgres");
+    !tells_parameters || *line.level() <= Level::INFO
+}
 
 /// Whether lines of the audit log are wanted by their name.
 fn wants_audit(level: &str) -> bool {
