@@ -21,7 +21,9 @@ pub fn init(config: &LogConfig) {
         filter = filter.add_directive(REQUESTS.parse().expect("it is a directive"));
     }
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(keeps_secrets));
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(keeps_secrets));
     let _ = match config.format {
         LogFormat::Text => registry
             .with(lines.with_ansi(std::io::stderr().is_terminal()))

@@ -337,6 +337,15 @@ fn backup_and_restore() {
     server.cli_ok(&publish);
     let data_text = data.to_str().unwrap();
     let copy_text = copy.to_str().unwrap();
+    if support::engines::are_elsewhere() {
+        let refused = server.cli(&["backup", copy_text, "--data", data_text]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && said.contains("back them up with their own tools"),
+            "{said}"
+        );
+        return;
+    }
     // Online: the server goes on.
     server.cli_ok(&["backup", copy_text, "--data", data_text]);
     server.cli_ok(&publish);
