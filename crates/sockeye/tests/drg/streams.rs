@@ -65,6 +65,9 @@ pub async fn the_stream_of_one_device(world: &World) {
     let (ran, shown) = stream(world, &["--device", "e", "-n", "4"]).await;
     assert_eq!((ran.code, shown.len()), (Some(0), 2), "{ran:?}");
     assert!(shown.iter().all(|event| event["sender"] == "e"), "{shown:?}");
+    // Without TLS there is nothing to skip.
+    let (ran, shown) = stream(world, &["--insecure", "-n", "1"]).await;
+    assert_eq!((ran.code, shown.len()), (Some(0), 1), "{ran:?}");
 }
 
 pub async fn a_stream_that_may_not_be_read(world: &World) {
