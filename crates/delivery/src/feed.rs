@@ -155,6 +155,11 @@ impl Feed {
         self.reading.topic.is(topic, incarnation)
     }
 
+    /// What it reads.
+    pub(crate) fn topic(&self) -> &Topic {
+        self.reading.topic.name()
+    }
+
     /// Whether both read the same topic.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.reading.topic, &other.reading.topic)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use sockeye_limits as limits;
-use sockeye_log::ReadError;
+use sockeye_log::{Position, ReadError, Topic};
 
 use crate::delivery::Delivery;
 use crate::due::Due;
@@ -34,6 +34,9 @@ pub(crate) struct Feeds {
     once: bool,
     /// Those whose turn is next come first.
     all: Vec<Feed>,
+    /// Where shared feeds were when their last subscription ended, by topic: what was given is not given again to one that was
+    /// asked for meanwhile.
+    left: Vec<(Topic, Position)>,
 }
 
 /// The socket has to be given back first, which was asked for, or something is still to come.
@@ -49,6 +52,7 @@ impl Feeds {
             deflate,
             once,
             all: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -74,9 +78,22 @@ impl Feeds {
             feed.add(id, Arc::new(Wish { selection, encoder }), Some(what.start));
             self.counters.subscriptions.inc();
         } else {
+            if new.is_live {
+                self.pass_what_was_given(&mut what);
+            }
             self.open(id, what, encoder, new.is_live);
         }
         Ok(())
+    }
+
+    /// Moves the start of a live subscription behind what the connection was given before.
+    fn pass_what_was_given(&self, what: &mut Subscription) {
+        let left = self.left.iter().find(|(topic, _)| *topic == what.topic);
+        if let Some((_, left)) = left.filter(|(_, left)| left.incarnation() == what.start.incarnation()) {
+            for (partition, next) in left.offsets() {
+                what.start.advance(*partition, *next);
+            }
+        }
     }
 
     /// One more, at a place of its own.
@@ -120,9 +137,18 @@ impl Feeds {
         feed.remove(id);
         self.counters.subscriptions.dec();
         if feed.wishes().is_empty() {
-            self.all.remove(at);
+            let feed = self.all.remove(at);
+            if self.once && !feed.is_apart() {
+                self.note_left(&feed);
+            }
         }
         Ok(true)
+    }
+
+    fn note_left(&mut self, feed: &Feed) {
+        let Some(position) = feed.position() else { return };
+        self.left.retain(|(topic, _)| topic != feed.topic());
+        self.left.push((feed.topic().clone(), position.clone()));
     }
 
     /// What the next of the feeds gets, and which it is. Waits for ever where there is nothing to do. May be dropped and called
