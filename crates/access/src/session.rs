@@ -47,7 +47,8 @@ impl Access {
         caller: &Caller,
         application: &Application,
         company: &str,
-        (time, most): (Duration, usize),
+        time: Duration,
+        most: usize,
     ) -> Result<Secret, SessionError> {
         let id = generate();
         let created = Timestamp::now();

@@ -37,7 +37,7 @@ pub(crate) struct Feed {
     /// It is at the head, and another feed of its topic is to take it in.
     is_waiting: bool,
     /// Who goes gets what is there first: until then no lane is joined.
-    last: Option<Last>,
+    last: Option<Box<Last>>,
     mode: Mode,
     /// While there are several wishes. (Behind the mode: who is dropped leaves the lane first.)
     own: Option<OwnLane>,
@@ -191,7 +191,7 @@ impl Feed {
     /// Whether something before the place was not given yet. Then no lane is joined before it is.
     pub(crate) fn stay_for(&mut self, last: &Last) -> bool {
         let stays = self.position().is_some_and(|position| last.is_awaited_at(position));
-        self.last = stays.then(|| last.clone());
+        self.last = stays.then(|| Box::new(last.clone()));
         stays
     }
 

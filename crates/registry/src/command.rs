@@ -6,12 +6,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::Unavailable;
+use crate::{Change, Unavailable};
 
 /// Commands, as an engine keeps them. They go with their application and their device.
 #[async_trait]
 pub trait Commands: Send + Sync + 'static {
-    /// Keeps a command, and tells listeners of it ([`crate::Change::Command`]). On the way some are forgotten that had expired at
+    /// Keeps a command, and tells listeners of it ([`Change::Command`]). On the way some are forgotten that had expired at
     /// `forget` or before.
     async fn keep_command(&self, command: Command, forget: Timestamp) -> Result<(), CommandError>;
 
@@ -54,6 +54,14 @@ impl Command {
     /// The devices that may fetch it.
     pub fn targets(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.device).chain(&self.gateways)
+    }
+
+    /// What listeners are told when it is kept.
+    pub fn told(&self) -> Change {
+        Change::Command {
+            application: self.application.clone(),
+            targets: self.targets().cloned().collect(),
+        }
     }
 }
 

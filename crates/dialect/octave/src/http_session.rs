@@ -86,7 +86,8 @@ impl Octave {
                 &caller,
                 &application,
                 company,
-                (self.bounds.session_time, self.bounds.sessions),
+                self.bounds.session_time,
+                self.bounds.sessions,
             )
             .await?;
         self.metrics.session();

@@ -327,10 +327,11 @@ impl Followed {
 }
 
 impl KafkaFollow {
-    /// What the queue has, up to the size of a read.
-    fn take(&mut self) -> Batch {
+    /// What the queue has, up to the size of a read; `None` if the place has not moved. Behind the records of a transaction is its end,
+    /// which is no record.
+    fn take(&mut self) -> Option<Batch> {
         let mut records = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut moved) = (0, false);
         while records.len() < limits::READ_RECORDS && bytes < limits::READ_BYTES {
             match self.followed.queue.next(Duration::ZERO) {
                 Some(Fetched::Record(message)) => {
@@ -339,7 +340,11 @@ impl KafkaFollow {
                     self.position.advance(record.partition, record.offset + 1);
                     records.push(record);
                 }
-                Some(Fetched::End { partition, offset }) => self.position.advance(partition.unsigned_abs(), offset),
+                Some(Fetched::End { partition, offset }) => {
+                    let partition = partition.unsigned_abs();
+                    moved |= self.position.offset(partition) < offset;
+                    self.position.advance(partition, offset);
+                }
                 Some(Fetched::Problem(code)) if is_gone(code) => {
                     self.suspect = true;
                     break;
@@ -349,10 +354,10 @@ impl KafkaFollow {
                 None => break,
             }
         }
-        Batch {
+        (moved || !records.is_empty()).then(|| Batch {
             records,
             next: self.position.clone(),
-        }
+        })
     }
 
     /// Whether the topic is there, is the same, and still has what follows.
@@ -374,10 +379,7 @@ impl Follow for KafkaFollow {
                 self.look().await?;
                 return Err(Unavailable("Kafka has stopped giving records: follow anew".to_owned()).into());
             }
-            let before = self.position.clone();
-            let batch = self.take();
-            // Behind the records of a transaction is its end, which is no record.
-            if !batch.records.is_empty() || batch.next != before {
+            if let Some(batch) = self.take() {
                 return Ok(batch);
             }
             if !self.suspect {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use sockeye_limits as limits;
-use sockeye_registry::{Change, Command, CommandError, CommandWay, Commands, Taken, Unavailable, WriteError};
+use sockeye_registry::{Command, CommandError, CommandWay, Commands, Taken, Unavailable, WriteError};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -22,11 +22,6 @@ const COLUMNS: &str = "c.id, d.name, c.gateways, c.name, c.content_type, c.paylo
 #[async_trait]
 impl Commands for PostgresRegistry {
     async fn keep_command(&self, command: Command, forget: Timestamp) -> Result<(), CommandError> {
-        let told = Change::Command {
-            application: command.application.clone(),
-            targets: command.targets().cloned().collect(),
-        };
-        let device = command.device.clone();
         let kept = self.change(move |c| {
             async move {
                 let old = "DELETE FROM commands WHERE number IN \
@@ -38,12 +33,12 @@ impl Commands for PostgresRegistry {
                           WHERE a.name = $1 AND d.name = $2";
                 let made = sql::nanos(command.made);
                 let Some(row) = sql::row(c, of, &[&command.application, &command.device, &made]).await? else {
-                    return Ok((None, None));
+                    return Ok((Err(CommandError::NoDevice(command.device)), None));
                 };
                 let (device, application, waiting): (i64, i64, i64) =
                     (sql::get(&row, 0)?, sql::get(&row, 1)?, sql::get(&row, 2)?);
                 if waiting >= limits::COMMANDS_OF_DEVICE as i64 {
-                    return Ok((Some(false), None));
+                    return Ok((Err(CommandError::TooMany), None));
                 }
                 let insert = "WITH new AS (INSERT INTO commands (id, device, gateways, name, content_type, payload, made, expires) \
                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING number) \
@@ -63,14 +58,12 @@ impl Commands for PostgresRegistry {
                     &targets,
                 ];
                 sql::execute(c, insert, with).await?;
-                Ok((Some(true), Some(told)))
+                Ok((Ok(()), Some(command.told())))
             }
             .boxed()
         });
         match kept.await {
-            Ok(Some(true)) => Ok(()),
-            Ok(Some(false)) => Err(CommandError::TooMany),
-            Ok(None) => Err(CommandError::NoDevice(device)),
+            Ok(kept) => kept,
             Err(WriteError::Unavailable(reason)) => Err(reason.into()),
             // No rule of commands is told in this way.
             Err(other) => Err(Unavailable(other.to_string()).into()),

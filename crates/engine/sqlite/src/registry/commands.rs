@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sockeye_limits as limits;
-use sockeye_registry::{Change, Command, CommandError, CommandWay, Commands, Taken, Unavailable};
+use sockeye_registry::{Command, CommandError, CommandWay, Commands, Taken, Unavailable};
 use uuid::Uuid;
 
 use super::row::{Id, Json, Nanos};
@@ -19,21 +19,12 @@ const COLUMNS: &str = "c.id, d.name, c.gateways, c.name, c.content_type, c.paylo
 #[async_trait]
 impl Commands for SqliteEngine {
     async fn keep_command(&self, command: Command, forget: Timestamp) -> Result<(), CommandError> {
-        let told = Change::Command {
-            application: command.application.clone(),
-            targets: command.targets().cloned().collect(),
-        };
-        let device = command.device.clone();
         let kept = self.store(move |c| {
             let kept = keep(c, &command, forget)?;
-            let told = matches!(kept, Some(true)).then_some(told);
+            let told = kept.is_ok().then(|| command.told());
             Ok((kept, told))
         });
-        match kept.await? {
-            Some(true) => Ok(()),
-            Some(false) => Err(CommandError::TooMany),
-            None => Err(CommandError::NoDevice(device)),
-        }
+        kept.await?
     }
 
     async fn take_command(
@@ -82,8 +73,7 @@ impl Commands for SqliteEngine {
     }
 }
 
-/// Whether there was room for it; `None`: there is no such device.
-fn keep(connection: &Connection, command: &Command, forget: Timestamp) -> rusqlite::Result<Option<bool>> {
+fn keep(connection: &Connection, command: &Command, forget: Timestamp) -> rusqlite::Result<Result<(), CommandError>> {
     for table in ["command_ways WHERE command", "commands WHERE number"] {
         let old = format!(
             "DELETE FROM {table} IN (SELECT number FROM commands WHERE expires <= ?1 ORDER BY expires LIMIT ?2)"
@@ -99,13 +89,13 @@ fn keep(connection: &Connection, command: &Command, forget: Timestamp) -> rusqli
         .query_row([&command.application, &command.device], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((device, application)) = device else {
-        return Ok(None);
+        return Ok(Err(CommandError::NoDevice(command.device.clone())));
     };
     let kept: i64 = connection
         .prepare_cached("SELECT count(*) FROM commands WHERE device = ?1 AND taken IS NULL AND expires > ?2")?
         .query_row(params![device, Nanos(command.made)], |row| row.get(0))?;
     if kept >= limits::COMMANDS_OF_DEVICE as i64 {
-        return Ok(Some(false));
+        return Ok(Err(CommandError::TooMany));
     }
     let number = connection
         .prepare_cached(
@@ -127,7 +117,7 @@ fn keep(connection: &Connection, command: &Command, forget: Timestamp) -> rusqli
     for target in command.targets() {
         way.execute(params![application, target, number])?;
     }
-    Ok(Some(true))
+    Ok(Ok(()))
 }
 
 /// The commands of a device go with it.
