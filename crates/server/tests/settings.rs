@@ -1,4 +1,6 @@
 //! The configuration: every wrong value in one answer, what counts more than what, and the template.
+//!
+//! Runs once: no server runs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;

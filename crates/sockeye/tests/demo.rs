@@ -1,4 +1,6 @@
 //! The demo: this machine's real readings, through the whole way of an event.
+//!
+//! Runs once: the demo starts a server of its own.
 
 mod support;
 

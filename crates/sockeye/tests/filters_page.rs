@@ -1,4 +1,6 @@
 //! The page about filters: every command prints what the page shows, every row of its tables is true.
+//!
+//! Runs once: no server runs.
 
 use std::{path::Path, process::Command};
 

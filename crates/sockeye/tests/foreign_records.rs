@@ -1,5 +1,7 @@
 //! Records of programs that are not Sockeye: a producer of Java and one of Python, in the shape of dojot, as CloudEvents in both
 //! modes, as plain JSON, and as garbage between them.
+//!
+//! Runs once: events are in Kafka anyway, and nothing of it is a matter of the registry.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

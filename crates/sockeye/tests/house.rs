@@ -1,5 +1,7 @@
 //! The rules of the house (ARCHITECTURE.md), checked: a room imports only from floors below it, cores know no I/O, and
 //! files stay readable.
+//!
+//! Runs once: no server runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -163,6 +165,49 @@ fn files_stay_readable() {
         ninth.0 <= LONG_FILE,
         "more than a tenth of the files is longer than {LONG_FILE} lines"
     );
+}
+
+/// `scripts/test` runs these suites over both sets of engines, whatever their names, unless they say `Runs once: ` and why.
+#[test]
+fn a_suite_that_runs_twice_knows_where_things_are() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut suites = Vec::new();
+    for room in ["api", "server", "sockeye"] {
+        for entry in std::fs::read_dir(crates.join(room).join("tests")).expect("it has tests") {
+            let path = entry.expect("an entry can be read").path();
+            let main = if path.is_dir() {
+                path.join("main.rs")
+            } else {
+                path.clone()
+            };
+            if main.is_file() {
+                suites.push((path, std::fs::read_to_string(main).expect("a source file is text")));
+            }
+        }
+    }
+    let script = std::fs::read_to_string(crates.join("../scripts/test")).expect("it is there");
+    assert!(script.contains("crates/{api,server,sockeye}/tests/*"), "it runs them");
+    let once = |text: &str| text.lines().any(|line| line.starts_with("//! Runs once: "));
+    let (once, twice): (Vec<_>, Vec<_>) = suites.into_iter().partition(|(_, text)| once(text));
+    assert!(twice.len() > once.len(), "most do");
+    for (path, text) in &twice {
+        let knows = text.contains("mod support;") || text.contains("mod engines;");
+        assert!(knows, "{}: it runs twice, and the same both times", path.display());
+        // Cargo takes suites by their names, from all rooms.
+        let name = path.file_stem().expect("it has a name");
+        let namesakes = metadata()
+            .workspace_packages()
+            .iter()
+            .flat_map(|package| &package.targets)
+            .filter(|target| target.is_test() && *target.name == *name.to_string_lossy())
+            .count();
+        assert_eq!(
+            namesakes,
+            1,
+            "{}: another room has a suite of this name",
+            path.display()
+        );
+    }
 }
 
 fn metadata() -> Metadata {

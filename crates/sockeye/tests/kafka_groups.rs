@@ -16,7 +16,9 @@ const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 
 fn start(folder: &std::path::Path) -> Server {
     Server::start_with(folder, |command| {
-        command.args(["--kafka", &kafka().bootstrap()]);
+        // As Kafka's own tools expect them in these tests; the registry is where the tests want it.
+        command.args(["--kafka", &kafka().bootstrap(), "--kafka-partitions", "1"]);
+        command.args(["--kafka-topics", "drogue"]);
     })
 }
 

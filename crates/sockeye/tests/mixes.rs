@@ -1,4 +1,6 @@
 //! Events in the data file or in Kafka, the registry in the data file or in PostgreSQL: whatever the mix, the same server.
+//!
+//! Runs once: it says itself where things are.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

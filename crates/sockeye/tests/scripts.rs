@@ -1,4 +1,6 @@
 //! What the scripts of a newcomer say about a machine that lacks something.
+//!
+//! Runs once: no server runs.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;

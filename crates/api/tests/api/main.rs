@@ -7,6 +7,9 @@ mod commands;
 mod dead_letters;
 mod discovery;
 mod documents;
+#[path = "../../../sockeye/tests/support/engines.rs"]
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
+mod engines;
 mod groups;
 mod import;
 mod keys;

@@ -99,6 +99,9 @@ async fn an_application_is_not_made_while_the_log_of_its_namesake_goes() {
     let answer = world.ok("bob", &format!("POST {APPS}"), BODY, 503).await;
     assert!(answer.text.contains("is being removed"), "{}", answer.text);
     assert!(answer.headers.contains_key("retry-after"));
+    for topic in Topic::all_of("a") {
+        world.log.delete_topic(&topic).await.unwrap();
+    }
     world.registry.forget_remains("a").await.unwrap();
     world.ok("bob", &format!("POST {APPS}"), BODY, 201).await;
 }

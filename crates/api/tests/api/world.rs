@@ -1,6 +1,7 @@
 //! The API on a real engine in a folder of its own, with three users: `admin`, an administrator, `alice` and `bob`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,12 +16,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sockeye_access::{Access, key};
 use sockeye_api::{Api, LiveGroup, LiveGroups, RegistryEvents, Removal, router};
+use sockeye_engine_kafka::{KafkaLog, KafkaOptions};
+use sockeye_engine_postgres::{PostgresOptions, PostgresRegistry};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_log::{GroupError, GroupId, GroupMark, Log, Position, Retention};
 use sockeye_registry::{AccessKey, Registry};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::engines;
 
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -76,8 +81,7 @@ impl World {
     /// Logs stay so long after their applications.
     pub(crate) async fn with_kept(kept: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Arc::new(SqliteEngine::open(folder.path().join("sockeye.db"), Options::default()).unwrap());
-        let (registry, log): (Arc<dyn Registry>, Arc<dyn Log>) = (engine.clone(), engine);
+        let (registry, log) = open(folder.path()).await;
         let mut keys = BTreeMap::new();
         for (user, admin) in [("admin", true), ("alice", false), ("bob", false)] {
             registry.ensure_user(user, admin).await.unwrap();
@@ -149,6 +153,27 @@ impl World {
             text: String::from_utf8(body.to_vec()).unwrap(),
         }
     }
+}
+
+/// Registry and log in a file in this folder, or where the tests want them.
+async fn open(folder: &Path) -> (Arc<dyn Registry>, Arc<dyn Log>) {
+    let Some(place) = engines::place(folder) else {
+        let engine = Arc::new(SqliteEngine::open(folder.join("sockeye.db"), Options::default()).unwrap());
+        return (engine.clone(), engine);
+    };
+    let options = PostgresOptions {
+        url: place.postgres,
+        ..PostgresOptions::default()
+    };
+    let registry = PostgresRegistry::open(&options).await.unwrap();
+    let options = KafkaOptions {
+        bootstrap: engines::kafka().bootstrap(),
+        topics: Some(place.topics),
+        // Tests count on the order of what they publish.
+        partitions: Some(1),
+        ..KafkaOptions::default()
+    };
+    (Arc::new(registry), Arc::new(KafkaLog::new(&options).unwrap()))
 }
 
 impl Answer {

@@ -3,6 +3,9 @@
 
 mod bad_credentials;
 mod client;
+#[path = "../../../sockeye/tests/support/engines.rs"]
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
+mod engines;
 mod first_start;
 mod matrix;
 #[path = "../../../access/tests/provider/mod.rs"]
@@ -18,15 +21,22 @@ use std::path::Path;
 
 use sockeye_server::{Config, Server};
 
-/// A configuration for tests: free ports, one core, this folder.
+/// A configuration for tests: free ports, one core, this folder, or where the tests want things.
 fn config(folder: &Path) -> Config {
-    Config {
+    let mut config = Config {
         data: folder.join("data"),
         cores: Some(1),
         http_bind: "127.0.0.1:0".parse().unwrap(),
         metrics_bind: Some("127.0.0.1:0".parse().unwrap()),
         ..Config::default()
+    };
+    if let Some(place) = engines::place(&config.data) {
+        config.kafka.brokers = Some(engines::kafka().bootstrap());
+        config.kafka.topics = Some(place.topics);
+        config.kafka.partitions = Some(engines::PARTITIONS.into());
+        config.postgres.url = place.postgres;
     }
+    config
 }
 
 async fn start(folder: &Path) -> Server {

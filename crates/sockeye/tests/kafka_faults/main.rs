@@ -3,6 +3,8 @@
 //!
 //! `FAULT_ROUNDS=20 FAULT_SEED=7 cargo test -p sockeye --test kafka_faults -- --nocapture` runs many, and says what came of them;
 //! with `FAULT_LOG=info` the server tells its part.
+//!
+//! Runs once: it has a Kafka and a PostgreSQL of its own, to break them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

@@ -1,5 +1,5 @@
 //! Where the servers of tests keep things: in the data file, or, if `SOCKEYE_TEST_ENGINES=elsewhere`, in a real Kafka and a real
-//! PostgreSQL. `scripts/test` runs the tests for which that matters both ways.
+//! PostgreSQL. `scripts/test` runs every suite both ways, but for those that say why they run once.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,20 @@ use sockeye_parts::{
     postgres::{self, Postgres},
 };
 
+/// Partitions of new topics.
+pub const PARTITIONS: u16 = 3;
+
+/// A place of its own for a server, elsewhere than in its data file.
+#[derive(Clone)]
+pub struct Place {
+    /// URL of a database.
+    pub postgres: String,
+    /// What its topics are called.
+    pub topics: String,
+}
+
+// ----------------------------------------------------------------------------------------------
+
 /// Whether they are elsewhere than in the data file.
 pub fn are_elsewhere() -> bool {
     match std::env::var("SOCKEYE_TEST_ENGINES").as_deref() {
@@ -22,24 +36,32 @@ pub fn are_elsewhere() -> bool {
     }
 }
 
-/// Lets a server on this folder keep things where the tests want them: the same place for each start on the same folder, which no
-/// other has.
-pub fn choose(data: &Path, command: &mut Command) {
-    /// Database and names of topics, by folder.
-    static PLACES: Mutex<Option<HashMap<PathBuf, (String, String)>>> = Mutex::new(None);
+/// Where a server on this folder keeps things, if that is elsewhere: the same place for each start on the same folder, which no other
+/// has.
+pub fn place(data: &Path) -> Option<Place> {
+    static PLACES: Mutex<Option<HashMap<PathBuf, Place>>> = Mutex::new(None);
     if !are_elsewhere() {
-        return;
+        return None;
     }
     let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
     let places = places.get_or_insert_default();
     let next = places.len();
-    let (url, topics) = places.entry(data.to_owned()).or_insert_with(|| {
-        let url = postgres().database().expect("a database can be made");
-        (url, format!("test{next}-{{application}}"))
+    let place = places.entry(data.to_owned()).or_insert_with(|| Place {
+        postgres: postgres().database().expect("a database can be made"),
+        topics: format!("test{next}-{{application}}"),
     });
-    command.env("SOCKEYE_POSTGRES", url);
-    command.args(["--kafka", &kafka().bootstrap(), "--kafka-topics", topics]);
-    command.args(["--kafka-partitions", "3"]);
+    Some(place.clone())
+}
+
+/// Lets a server on this folder keep things where the tests want them; what its command line says goes before.
+pub fn choose(data: &Path, command: &mut Command) {
+    if let Some(place) = place(data) {
+        command
+            .env("SOCKEYE_POSTGRES", place.postgres)
+            .env("SOCKEYE_KAFKA", kafka().bootstrap())
+            .env("SOCKEYE_KAFKA_TOPICS", place.topics)
+            .env("SOCKEYE_KAFKA_PARTITIONS", PARTITIONS.to_string());
+    }
 }
 
 /// The Kafka of this process.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::StreamExt as _;
@@ -18,9 +18,10 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use serde_json::{Value, json};
+use sockeye_engine_kafka::{KafkaLog, KafkaOptions};
 use sockeye_engine_sqlite::{Options, SqliteEngine};
 use sockeye_event::{Event, binary, event::TYPE_REGISTRY};
-use sockeye_log::{Log as _, ReadLimit, Topic};
+use sockeye_log::{Log, ReadError, ReadLimit, Record, Topic};
 use sockeye_parts::certificate::Certificate;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -320,29 +321,43 @@ pub fn numbered(number: u64) -> Value {
     json!({ "number": number })
 }
 
-/// All events of devices of the application `app`, read by the engine itself from the folder of a server that has ended.
+/// All events of devices of the application `app`, read by the engine itself where a server on this folder, which has ended, kept them.
 pub async fn stored(data: &Path) -> Vec<Event> {
-    let engine =
-        SqliteEngine::open(data.join(sockeye_server::DATA_FILE), Options::default()).expect("the file is sound");
+    if let Some(place) = engines::place(data) {
+        let options = KafkaOptions {
+            bootstrap: engines::kafka().bootstrap(),
+            topics: Some(place.topics),
+            ..KafkaOptions::default()
+        };
+        return all_of(&KafkaLog::new(&options).expect("Kafka is there")).await;
+    }
+    let file = data.join(sockeye_server::DATA_FILE);
+    all_of(&SqliteEngine::open(file, Options::default()).expect("the file is sound")).await
+}
+
+async fn all_of(log: &dyn Log) -> Vec<Event> {
     let topic = Topic::events_of(APP);
-    let mut position = engine.span(&topic).await.expect("the topic is there").oldest;
-    let mut events = Vec::new();
-    loop {
-        let batch = engine
-            .read(&topic, &position, ReadLimit::default())
-            .await
-            .expect("the log can be read");
-        if batch.records.is_empty() {
-            return events;
+    let deadline = Instant::now() + PATIENCE;
+    let span = loop {
+        match log.span(&topic).await {
+            // A batch that a killed server was in the middle of: Kafka gives it up after its time.
+            Err(ReadError::Unavailable(_)) if Instant::now() < deadline => {}
+            span => break span.expect("the topic is there"),
         }
-        let event = |record: &sockeye_log::Record| binary::decode(&record.headers, record.payload.as_ref());
-        events.extend(
-            batch
-                .records
-                .iter()
-                .map(|record| event(record).expect("what was stored is an event"))
-                .filter(|event| event.ty != TYPE_REGISTRY),
-        );
+    };
+    let (mut position, mut events) = (span.oldest, Vec::new());
+    while !position.is_at_or_behind(&span.end) {
+        let batch = log.read(&topic, &position, ReadLimit::default()).await;
+        let batch = batch.expect("the log can be read");
+        let event = |record: &Record| binary::decode(&record.headers, record.payload.as_ref());
+        let of_devices = batch
+            .records
+            .iter()
+            .map(|record| event(record).expect("what was stored is an event"))
+            .filter(|event| event.ty != TYPE_REGISTRY);
+        events.extend(of_devices);
+        assert!(batch.next != position, "it goes on to the end");
         position = batch.next;
     }
+    events
 }
