@@ -20,7 +20,8 @@ pub trait Session: Send {
     const DIALECT: &'static str;
 
     /// Whether an event that several subscriptions of a connection want goes to the first of them only, as far as they share
-    /// a reading position.
+    /// a reading position: one that reads the past gets what it asked for whether or not that has come, and what is appended
+    /// until it has caught up may come of it and of those that are live, once each.
     const ONCE: bool = false;
 
     /// How the events of the subscription look with which the connection begins.

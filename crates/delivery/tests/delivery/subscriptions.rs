@@ -269,6 +269,29 @@ async fn the_past_of_one_subscription_does_not_hold_up_the_others() {
     assert_eq!(world.metric("delivery_readers_behind{"), 0);
 }
 
+/// What a client asks for of the past comes also where an event comes once, and has come; what follows comes once.
+#[tokio::test(start_paused = true)]
+async fn who_has_caught_up_gets_nothing_that_others_of_the_connection_get() {
+    let world = World::new();
+    let (io, remote) = connect::<true>(&world, 1 << 16, None).await;
+    let mut client = client(io).await;
+    remote.subscribe(live(&world, "live", channel("a"))).unwrap();
+    expect(&mut client, &["live"]).await;
+    for number in 0..3 {
+        world.log.append("a", [number.to_string()]);
+        expect(&mut client, &[&format!("live {number}")]).await;
+    }
+    remote.subscribe(replay(&world, "past", Selection::default())).unwrap();
+    expect(&mut client, &["past", "past 0", "past 1", "past 2"]).await;
+    sleep(Duration::from_millis(1)).await;
+    for number in 3..20 {
+        world.log.append("a", [number.to_string()]);
+        world.log.append("b", [number.to_string()]);
+        expect(&mut client, &[&format!("live {number}"), &format!("past {number}")]).await;
+    }
+    nothing_comes(&mut client).await;
+}
+
 /// More than may catch up at the same time do so one after the other.
 #[tokio::test(start_paused = true)]
 async fn many_may_read_the_past() {

@@ -133,7 +133,7 @@ impl Client {
             until: None,
         };
         let expected = Expected::new(topic, pick, form, start, is_live, what_is_left);
-        let first = (first && (is_live || !once)).then_some(subscription);
+        let first = first.then_some(subscription);
         let subscribed = Subscribed::new(first.is_some().then_some(expected), once);
         let subscribed = Arc::new(Mutex::new(subscribed));
         let end = match (talks, once) {

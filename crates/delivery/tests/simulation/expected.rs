@@ -1,6 +1,7 @@
 //! What a client has to see, by what the log held.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::str;
 use std::time::Duration;
 
@@ -76,9 +77,30 @@ impl Expected {
         }
     }
 
-    /// Whether a record that has not come is missed, of a subscription that shares its events with others of its connection.
-    pub(crate) fn must_have(&self, partition: u32, record: &Stored) -> bool {
-        self.pick.wants(record) && record.offset >= self.seen.offset(partition) && record.at > self.began
+    /// What must have come of this part of a partition, to one of the live subscriptions that share their events.
+    pub(crate) fn due_to_any(&self, log: &State, partition: u32, part: Range<u64>) -> impl Iterator<Item = u64> {
+        let part = part.start.max(self.seen.offset(partition))..part.end;
+        let partition = &log.histories[&self.seen.incarnation().0].partitions[partition as usize];
+        let wanted = |record: &&Stored| self.pick.wants(record) && record.at > self.began;
+        partition.part(part).iter().filter(wanted).map(|record| record.offset)
+    }
+
+    /// What is wanted of this part of a partition, and was not removed before reading began.
+    pub(crate) fn due(&self, log: &State, partition: u32, part: Range<u64>) -> impl Iterator<Item = u64> {
+        let partition_log = &log.histories[&self.seen.incarnation().0].partitions[partition as usize];
+        let wanted = move |record: &&Stored| self.pick.wants(record) && !self.may_lack(log, partition, record);
+        partition_log
+            .part(part)
+            .iter()
+            .filter(wanted)
+            .map(|record| record.offset)
+    }
+
+    /// An event was received.
+    pub(crate) fn see(&mut self, partition: u32, offset: u64) {
+        self.seen.advance(partition, offset + 1);
+        self.left.remove(&partition);
+        self.joined.remove(&partition);
     }
 
     /// Takes an event that was received: it has to be the next one of its partition. `prompt`: the client has always read
@@ -108,9 +130,7 @@ impl Expected {
             "partition {partition}: from {next} on another one is due"
         );
         assert_eq!(due.payload.as_deref(), Some(payload), "it is as it was appended");
-        self.seen.advance(partition, offset + 1);
-        self.left.remove(&partition);
-        self.joined.remove(&partition);
+        self.see(partition, offset);
         if let Some(cursor) = cursor {
             self.cursor = Some(self.check_cursor(log, cursor));
         }

@@ -2,6 +2,7 @@
 //! remembered: it is the truth that clients are compared with.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -163,6 +164,14 @@ impl SimLog {
         let changed = change(&mut self.lock());
         self.changed.notify_waiters();
         changed
+    }
+}
+
+impl Partition {
+    /// What was appended of these offsets.
+    pub(crate) fn part(&self, offsets: Range<u64>) -> &[Stored] {
+        let before = |offset: u64| self.records.partition_point(|record| record.offset < offset);
+        &self.records[before(offsets.start)..before(offsets.end.max(offsets.start))]
     }
 }
 

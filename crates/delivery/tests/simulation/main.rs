@@ -11,6 +11,7 @@ mod expected;
 mod fairness;
 mod frame;
 mod log;
+mod once;
 mod pick;
 mod pipe;
 mod subscribed;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::dialect::{Form, Request};
 use crate::expected::{Expected, place_of};
 use crate::log::State;
+use crate::once::{Once, Share};
 use crate::pick::Pick;
 use crate::world::World;
 use sockeye_log::Position;
@@ -23,8 +24,8 @@ pub(crate) struct Subscribed {
     pub(crate) asked: VecDeque<Request>,
     /// By tag; the first of a connection that does not talk is `ONLY`.
     all: BTreeMap<u8, One>,
-    /// An event comes once for all of them.
-    once: bool,
+    /// What came, if an event comes once for all of them.
+    once: Option<Once>,
     /// The last event of each partition that live subscriptions were given, by incarnation and partition.
     last: BTreeMap<(u64, u32), u64>,
     expires: bool,
@@ -32,6 +33,7 @@ pub(crate) struct Subscribed {
 
 struct One {
     expected: Expected,
+    share: Share,
     /// The client knows that it has it.
     is_acknowledged: bool,
     /// The client has said that it does not want it any more.
@@ -55,7 +57,7 @@ impl Subscribed {
         let mut subscribed = Self {
             asked: VecDeque::new(),
             all: BTreeMap::new(),
-            once,
+            once: once.then(Once::default),
             last: BTreeMap::new(),
             expires: false,
         };
@@ -66,7 +68,7 @@ impl Subscribed {
                 ONLY
             };
             subscribed.begin(tag, expected);
-            subscribed.all.get_mut(&tag).unwrap().is_acknowledged = true;
+            subscribed.acknowledged(tag);
         }
         subscribed
     }
@@ -75,11 +77,21 @@ impl Subscribed {
     pub(crate) fn begin(&mut self, tag: u8, expected: Expected) {
         let one = One {
             expected,
+            share: Share::default(),
             is_acknowledged: false,
             is_leaving: false,
             until: None,
         };
         assert!(self.all.insert(tag, one).is_none());
+    }
+
+    fn acknowledged(&mut self, tag: u8) -> &mut Expected {
+        let one = self.all.get_mut(&tag).expect("it was asked for");
+        assert!(!std::mem::replace(&mut one.is_acknowledged, true));
+        if let Some(once) = &self.once {
+            one.share = once.share(&one.expected);
+        }
+        &mut one.expected
     }
 
     /// The server takes that a subscription is not wanted any more: what is there now still comes.
@@ -120,8 +132,7 @@ impl Subscribed {
                     tag,
                     topic: world.topics[topic].clone(),
                     pick: Pick::any(random),
-                    // Those that read apart are apart: an event comes again.
-                    from: (!self.once && random.percent(30)).then(|| random.pick(&[0, 0, 50, 90, 100])),
+                    from: random.percent(30).then(|| random.pick(&[0, 0, 50, 90, 100])),
                 }
             }
             (_, Some(one)) if one.is_acknowledged && !one.is_leaving && random.percent(60) => {
@@ -143,11 +154,7 @@ impl Subscribed {
         match payload {
             b"hello" => {}
             [b'0', ..] => assert!(payload.len() == 2, "refused"),
-            [b'+', tag @ ..] => {
-                let one = self.all.get_mut(&number(tag)).expect("it was asked for");
-                assert!(!std::mem::replace(&mut one.is_acknowledged, true));
-                one.expected.acknowledged(log);
-            }
+            [b'+', tag @ ..] => self.acknowledged(number(tag)).acknowledged(log),
             [b'=', tag @ ..] => {
                 let one = self.all.get_mut(&number(tag)).expect("it is there");
                 assert!(std::mem::replace(&mut one.is_leaving, false));
@@ -168,32 +175,37 @@ impl Subscribed {
         let one = self.all.get_mut(&tag);
         let one = one.expect("nothing comes behind the acknowledgement of the end");
         assert!(one.is_acknowledged, "the acknowledgement comes first");
+        if let Some(once) = &mut self.once {
+            let place = (incarnation, partition, offset);
+            let last = once.receive(log, (&mut one.share, &mut one.expected), place, prompt);
+            return self.event_of_any(log, tag, event, last);
+        }
         if one.expected.is_live {
             let last = self.last.insert((incarnation, partition), offset);
             assert!(
-                last.is_none_or(|last| if self.once { last < offset } else { last <= offset }),
-                "{tag}: {partition}:{offset} behind {last:?}: out of order, or again"
+                last.is_none_or(|last| last <= offset),
+                "{tag}: {partition}:{offset} behind {last:?}: out of order"
             );
-            if self.once {
-                return self.event_of_any(log, tag, event, last);
-            }
         }
         one.expected.receive(log, rest, prompt);
     }
 
-    /// An event that comes once for all subscriptions: those of its partition that come between the one before and this one
-    /// are wanted by none.
-    fn event_of_any(&mut self, log: &State, tag: u8, event: &[u8], last: Option<u64>) {
+    /// An event that comes once for all subscriptions: what they want of its partition between the last one and this one has come.
+    fn event_of_any(&self, log: &State, tag: u8, event: &[u8], last: Option<u64>) {
         let (incarnation, partition, offset) = place_of(event);
-        let records = &log.histories[&incarnation].partitions[partition as usize].records;
-        let this = records
-            .iter()
-            .find(|record| record.offset == offset)
-            .expect("it was appended");
-        assert!(self.all[&tag].expected.pick.wants(this), "it is wanted");
-        assert_eq!(this.payload.as_deref(), Some(event), "it is as it was appended");
-        let between = |record: u64| last.is_none_or(|last| record > last) && record < offset;
-        self.check_between(log, incarnation, partition, between);
+        let this = log.histories[&incarnation].partitions[partition as usize].part(offset..offset + 1);
+        let one = &self.all[&tag];
+        assert!(one.expected.pick.wants(&this[0]), "it is wanted");
+        assert_eq!(this[0].payload.as_deref(), Some(event), "it is as it was appended");
+        let Some(once) = self.once.as_ref().filter(|_| !one.share.is_apart()) else {
+            return;
+        };
+        let between = last.map_or(0, |last| last + 1)..offset;
+        for one in self.all.values().filter(|one| one.is_acknowledged && !one.is_leaving) {
+            if one.expected.is_live && one.expected.seen.incarnation().0 == incarnation {
+                once.check_any(log, &one.share, &one.expected, partition, between.clone());
+            }
+        }
     }
 
     /// Who leaves a log that is well has what was there when it said so.
@@ -205,37 +217,11 @@ impl Subscribed {
         if !expected.is_live || incarnation != expected.seen.incarnation() || expected.is_troubled(log, until.since) {
             return;
         }
-        if !self.once {
+        let Some(once) = &self.once else {
             return expected.check_before(log, &until.place);
-        }
-        for (partition, history) in (0..).zip(&log.histories[&incarnation.0].partitions) {
-            let last = self.last.get(&(incarnation.0, partition));
-            let missed = history.records.iter().find(|record| {
-                record.offset < until.place.offset(partition)
-                    && last.is_none_or(|last| record.offset > *last)
-                    && expected.must_have(partition, record)
-            });
-            assert_eq!(
-                missed.map(|missed| missed.offset),
-                None,
-                "{partition}: it is missed at the end"
-            );
-        }
-    }
-
-    fn check_between(&self, log: &State, incarnation: u64, partition: u32, between: impl Fn(u64) -> bool) {
-        let records = &log.histories[&incarnation].partitions[partition as usize].records;
-        for one in self.all.values().filter(|one| one.is_acknowledged && !one.is_leaving) {
-            let expected = &one.expected;
-            if expected.seen.incarnation().0 != incarnation {
-                continue;
-            }
-            let missed = records
-                .iter()
-                .find(|record| between(record.offset) && expected.must_have(partition, record));
-            if let Some(missed) = missed {
-                panic!("{partition}:{} is missed", missed.offset);
-            }
+        };
+        for partition in 0..log.histories[&incarnation.0].partitions.len() as u32 {
+            once.check_any(log, &one.share, expected, partition, 0..until.place.offset(partition));
         }
     }
 
@@ -244,15 +230,9 @@ impl Subscribed {
         assert!(self.asked.is_empty(), "every message was taken");
         for one in self.all.values() {
             assert!(one.is_acknowledged && !one.is_leaving, "every request was answered");
-            if !self.once {
-                one.expected.check_complete(log);
-                continue;
-            }
-            let incarnation = one.expected.seen.incarnation().0;
-            for partition in 0..log.histories[&incarnation].partitions.len() as u32 {
-                let last = self.last.get(&(incarnation, partition));
-                let behind = |record: u64| last.is_none_or(|last| record > *last);
-                self.check_between(log, incarnation, partition, behind);
+            match &self.once {
+                None => one.expected.check_complete(log),
+                Some(once) => once.check_complete(log, &one.share, &one.expected),
             }
         }
     }
