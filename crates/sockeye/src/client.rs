@@ -166,7 +166,10 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("sockeye/", env!("CARGO_PKG_VERSION")))
             .timeout(limits::CALL_TIME);
-        let http = trust.apply(http).build().context("cannot start the HTTP client")?;
+        let http = trust
+            .apply(http, &url)?
+            .build()
+            .context("cannot start the HTTP client")?;
         Ok(Self {
             http,
             url,

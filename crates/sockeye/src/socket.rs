@@ -95,7 +95,8 @@ impl Source {
                 .headers_mut()
                 .insert(header::AUTHORIZATION, basic(login).map_err(for_good)?);
         }
-        let connect = tokio_tungstenite::connect_async_tls_with_config(request, None, false, self.trust.connector());
+        let connector = self.trust.connector(&address).map_err(for_good)?;
+        let connect = tokio_tungstenite::connect_async_tls_with_config(request, None, false, Some(connector));
         match tokio::time::timeout(limits::STREAM_CONNECT_TIME, connect).await {
             Ok(Ok((inner, answer))) => {
                 let begin = answer.headers().get(BEGIN).and_then(|cursor| cursor.to_str().ok());

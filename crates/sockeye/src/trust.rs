@@ -8,8 +8,9 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tokio_tungstenite::Connector;
+use url::Url;
 
-/// Certificates that lead to servers; without a file of them, those that the system and the libraries bring.
+/// Certificates that lead to servers; without a file of them, those of the system, however a server is called.
 #[derive(Clone, Debug, Default)]
 pub struct Trust(Option<Arc<ClientConfig>>);
 
@@ -40,15 +41,15 @@ impl Trust {
         Ok(Self(Some(Arc::new(config.with_no_client_auth()))))
     }
 
-    /// For calls over HTTP.
-    pub fn apply(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        match &self.0 {
-            Some(config) => builder.tls_backend_preconfigured(ClientConfig::clone(config)),
-            None => builder,
-        }
+    /// For calls over HTTP to this address.
+    pub fn apply(&self, builder: reqwest::ClientBuilder, address: &Url) -> Result<reqwest::ClientBuilder> {
+        Ok(match address.scheme() {
+            "https" => builder.tls_backend_preconfigured(ClientConfig::clone(&*self.config()?)),
+            _ => builder,
+        })
     }
 
-    /// For those who make their own connections.
+    /// For connections of every kind.
     pub fn config(&self) -> Result<Arc<ClientConfig>> {
         if let Some(config) = &self.0 {
             return Ok(Arc::clone(config));
@@ -62,9 +63,12 @@ impl Trust {
         Ok(Arc::new(config.with_no_client_auth()))
     }
 
-    /// For streams.
-    pub fn connector(&self) -> Option<Connector> {
-        self.0.clone().map(Connector::Rustls)
+    /// For streams from this address.
+    pub fn connector(&self, address: &Url) -> Result<Connector> {
+        Ok(match address.scheme() {
+            "wss" => Connector::Rustls(self.config()?),
+            _ => Connector::Plain,
+        })
     }
 }
 

@@ -178,6 +178,12 @@ fn the_command_line_trusts_what_it_is_told_to() {
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(!refused.status.success() && said.contains("--ca"), "{words:?}: {said}");
     }
+    // Regression: what the system trusts was trusted by calls, and streams had certificates of their own.
+    for words in [&publish[..], &stream[..], &["app", "list"]] {
+        let trusted = command(words).env("SSL_CERT_FILE", &ca).output().unwrap();
+        let said = String::from_utf8_lossy(&trusted.stderr);
+        assert!(trusted.status.success(), "{words:?}: {said}");
+    }
     let none = folder.path().join("none.pem");
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
