@@ -75,12 +75,13 @@ impl Sources {
             let Some(variable) = variable.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else {
                 continue;
             };
-            let foreign = FOREIGN_VARIABLES.iter().any(|prefix| variable.starts_with(prefix));
-            if foreign || self.other_variables.contains(variable) {
-                continue;
-            }
+            let foreign = || FOREIGN_VARIABLES.iter().any(|prefix| variable.starts_with(prefix));
             let variable = variable.to_owned();
+            // Other commands may read it too.
             let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
+                if foreign() || self.other_variables.contains(&variable) {
+                    continue;
+                }
                 let suggestion = alike(&variable, SETTINGS.iter().map(Setting::variable));
                 errors.push(ConfigError::Unknown {
                     origin: Origin::Variable(variable),

@@ -18,7 +18,7 @@ fn read(folder: &Path, file: &str, variables: &[(&str, &str)], flags: &[&str]) -
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
-        other_variables: ["SOCKEYE_URL".to_owned()].into(),
+        other_variables: ["SOCKEYE_URL", "SOCKEYE_DATA"].map(str::to_owned).into(),
         flags: parse(flags),
     })
 }

@@ -53,6 +53,12 @@ pub fn back_up(args: &BackupArgs) -> Result<()> {
             source.display()
         );
     }
+    if !source.exists() {
+        bail!(
+            "there is no file {}: name the data folder of the server with --data",
+            source.display()
+        );
+    }
     let report = backup(&source, &args.file, |done, total| {
         progress.set_length(total as u64);
         progress.set_position(done as u64);

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     serve::{self, ServeArgs},
     stream::{self, StreamArgs},
     user::{self, UserArgs},
+    value,
 };
 
 /// Durable device events over WebSockets.
@@ -72,6 +73,12 @@ enum Command {
 // ----------------------------------------------------------------------------------------------
 
 impl Cli {
+    /// What was asked for; whoever asks for what cannot be, or for help, gets that, and the program ends.
+    pub fn read() -> Self {
+        let matches = value::check(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what was asked for.
     pub async fn run(self) -> Result<ExitCode> {
         match self.command {
@@ -101,12 +108,10 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        value::check(Cli::command()).debug_assert();
     }
 }

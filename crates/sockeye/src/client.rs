@@ -10,6 +10,7 @@ use sockeye_limits as limits;
 use url::Url;
 
 use crate::trust::{TRUST_IT, Trust, is_distrust};
+use crate::value;
 
 /// Where an administrator's key is looked for when none is given: what `sockeye serve` writes in its default data folder.
 const DEFAULT_KEY_FILE: &str = "sockeye-data/admin-key";
@@ -24,7 +25,8 @@ pub struct AddressArgs {
         global = true,
         env = "SOCKEYE_URL",
         default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = value::address
     )]
     pub url: Url,
     /// PEM file with the certificates to trust where the server is called by https [default: those of this system].
@@ -158,10 +160,7 @@ impl Client {
 
     fn open(url: Url, login: Option<Login>, caller: Caller, trust: &Trust) -> Result<Self> {
         if !matches!(url.scheme(), "http" | "https") {
-            bail!(
-                "--url must start with http:// or https://, `{}` is not known",
-                url.scheme()
-            );
+            bail!("the address {url} must start with http:// or https://");
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("sockeye/", env!("CARGO_PKG_VERSION")))

@@ -14,7 +14,7 @@
 //! | `backup.rs` | copies of the data, and back |
 //! | `bench/` | what a server on this machine can do |
 //! | `client.rs`, `socket.rs`, `trust.rs` | what commands share that talk to a server |
-//! | `output.rs` | how results are shown |
+//! | `value.rs`, `output.rs` | what values may be, how results are shown |
 //! | `manual.rs` | completions and manual pages |
 
 mod app;
@@ -39,10 +39,9 @@ mod socket;
 mod stream;
 mod trust;
 mod user;
+mod value;
 
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 /// Fast where many small buffers come and go on several threads.
 #[global_allocator]
@@ -50,7 +49,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nobody installed another one before");

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{json, value::RawValue};
@@ -35,7 +35,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "payloads")]
     file: Vec<PathBuf>,
     /// The device that publishes.
-    #[arg(long, short, env = "SOCKEYE_DEVICE")]
+    #[arg(long, short, env = "SOCKEYE_DEVICE", value_parser = NonEmptyStringValueParser::new())]
     device: String,
     /// Its password.
     #[arg(long, short, env = "SOCKEYE_DEVICE_PASSWORD", hide_env_values = true)]

@@ -16,6 +16,7 @@ use crate::{
     client::ServerArgs,
     output::{self, Output},
     socket::{Ended, Source},
+    value,
 };
 
 /// Stream the events of an application.
@@ -54,7 +55,7 @@ pub struct StreamArgs {
     #[arg(long)]
     cursor: bool,
     /// End after this many events.
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = value::count)]
     events: Option<u64>,
     /// Form of what is printed: `json` prints each event as it came, one a line [default: pretty on a terminal, json in
     /// a pipe].

@@ -164,7 +164,54 @@ fn errors_say_what_to_do() {
             &["publish", "none", "c", "1", "--device", "d", "--password", "p"],
             "Authentication failed",
         ),
-        (&["app", "list", "--url", "ftp://x"], "http://"),
+        // What is wrong is named before anybody is asked.
+        (
+            &["app", "list", "--url", "ftp://x"],
+            "'--url <URL>': give an address such as",
+        ),
+        (
+            &["stream", "app", "--url", "mailto:x"],
+            "'--url <URL>': give an address such as",
+        ),
+        (
+            &["import", "drogue", "--from", "x"],
+            "'--from <URL>': give an address such as",
+        ),
+        (
+            &["import", "drogue", "--from", "ws://x"],
+            "ws://x/ must start with http:// or https://",
+        ),
+        (&["app", "set", "one", "--retain", "-5d"], "must be a duration"),
+        (
+            &["app", "set", "one", "--events-per-second", "-1"],
+            "a whole number, at least 1",
+        ),
+        (
+            &["stream", "one", "--events", "-1"],
+            "'--events <N>': give a whole number",
+        ),
+        (&["app", "show", ""], "'<NAME>'"),
+        (&["device", "delete", "one", ""], "'<DEVICE>'"),
+        (&["stream", ""], "'<APP>'"),
+        (&["stream", "one", ""], "'[CHANNEL]'"),
+        (
+            &["publish", "one", "", "1", "--device", "d", "--password", "p"],
+            "'<CHANNEL>'",
+        ),
+        (
+            &["publish", "one", "c", "1", "--device", "", "--password", "p"],
+            "'--device <DEVICE>'",
+        ),
+        (&["group", "create", "one", ""], "'<GROUP>'"),
+        (
+            &["group", "create", "one", "g", "--from", "bad"],
+            "`from` must be `earliest`",
+        ),
+        (&["stream", "one", "--where", "a="], "`where` is wrong"),
+        (
+            &["backup", "b", "--data", "none"],
+            "there is no file none/sockeye.db: name the data folder of the server with --data",
+        ),
         (&["app", "list", "--url", "http://127.0.0.1:1"], "sockeye serve"),
         (&["stream", "app", "--url", "http://127.0.0.1:1"], "sockeye serve"),
     ] {

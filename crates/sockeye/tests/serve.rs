@@ -47,6 +47,21 @@ fn a_wrong_configuration_ends_with_2_and_says_everything_at_once() {
     assert!(!folder.path().join("data").exists(), "nothing was begun");
 }
 
+/// Regression: `SOCKEYE_DATA`, which other commands read too, was passed over.
+#[test]
+fn variables_that_other_commands_read_are_settings_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sockeye()
+        .args(["serve", "--http-bind", "127.0.0.1:0", "--metrics-bind", "off"])
+        .current_dir(folder.path())
+        .env("SOCKEYE_DATA", "")
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("SOCKEYE_DATA: `` is not allowed"), "{said}");
+}
+
 /// Each start that fails says so in one line, and ends with 1.
 #[test]
 fn a_start_that_fails_ends_with_1_and_one_line() {

@@ -15,22 +15,22 @@ use crate::client::Client;
 #[group(required = true, multiple = true)]
 pub struct Changes {
     /// How long its events are kept, such as `30d`; `default` is as the server is configured.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     retain: Option<String>,
     /// How many bytes of its events are kept, such as `10GiB`; `default` is as the server is configured.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     retain_bytes: Option<String>,
     /// Events that its devices together may publish a second, or `off`.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     events_per_second: Option<String>,
     /// Bytes of payloads that its devices together may publish a second, such as `1MiB`, or `off`.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     bytes_per_second: Option<String>,
     /// Events that each of its devices may publish a second, or `off`.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     device_events_per_second: Option<String>,
     /// Bytes of payloads that each of its devices may publish a second, or `off`.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     device_bytes_per_second: Option<String>,
     /// File with its publish rules, a JSON array as in Drogue Cloud, or `off`.
     #[arg(long, value_name = "FILE")]

@@ -25,6 +25,7 @@ use self::{
     place::Place,
     report::{Measured, Report},
 };
+use crate::value;
 
 /// Measure a server: events to many sockets, events in, idle sockets, sockets that come back.
 ///
@@ -36,7 +37,7 @@ pub struct BenchArgs {
     #[command(subcommand)]
     work: Work,
     /// A running server [default: one is started].
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = value::address)]
     url: Option<Url>,
     /// PEM file with the certificates to trust where that is called by https [default: those of this system].
     #[arg(long, global = true, env = "SOCKEYE_CA", value_name = "FILE")]

@@ -32,6 +32,7 @@ use crate::{
     socket::{Ended, Socket, Source},
     stream,
     trust::Trust,
+    value,
 };
 
 /// The application that the Drogue project's public demonstration used.
@@ -46,7 +47,7 @@ const FRAME: Duration = Duration::from_millis(250);
 #[derive(Args, Debug)]
 pub struct DemoArgs {
     /// End after this many events.
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = value::count)]
     events: Option<u64>,
     /// Form of what is printed: `json` prints each event as it came, one a line.
     #[arg(long, short, value_name = "FORM", default_value = "pretty")]

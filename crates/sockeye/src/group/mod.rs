@@ -3,7 +3,7 @@
 mod dead_letters;
 
 use anyhow::Result;
-use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
+use clap::{Args, Subcommand};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -65,7 +65,6 @@ struct Named {
     /// Name of the application.
     app: String,
     /// Its `group_id`.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
     group: String,
     /// The channel that it is limited to.
     #[arg(long, value_name = "NAME")]

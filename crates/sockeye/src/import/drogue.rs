@@ -15,7 +15,7 @@ use url::Url;
 use super::keycloak;
 use super::source::{Source, name};
 use crate::client::{Client, ServerArgs, message};
-use crate::{member, output};
+use crate::{member, output, value};
 
 /// Applications, devices and members of a running Drogue Cloud, its users and their access keys.
 ///
@@ -24,7 +24,7 @@ use crate::{member, output};
 #[derive(Args, Debug)]
 pub struct DrogueArgs {
     /// Address of the Drogue Cloud: that of its API.
-    #[arg(long, value_name = "URL", required_unless_present = "keycloak_export")]
+    #[arg(long, value_name = "URL", value_parser = value::address, required_unless_present = "keycloak_export")]
     from: Option<Url>,
     /// Whom it is read as: `user:drg_...`, or an access token of its Keycloak.
     #[arg(long, env = "SOCKEYE_FROM_TOKEN", hide_env_values = true, value_name = "TOKEN")]

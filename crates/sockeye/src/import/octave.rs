@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     client::{Client, ServerArgs},
@@ -37,7 +37,9 @@ pub async fn run(server: &ServerArgs, args: OctaveArgs) -> Result<()> {
     let mut lines = 0;
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = || format!("{}:{}", file.display(), at + 1);
-        serde_json::from_str::<Value>(line).with_context(place)?;
+        if let Err(error) = serde_json::from_str::<Map<String, Value>>(line) {
+            bail!("{}: each line must be a JSON object: {error}", place());
+        }
         import(&client, &login.user, &login.key, &application, line)
             .await
             .with_context(place)?;
