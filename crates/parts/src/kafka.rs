@@ -6,7 +6,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, OnceLock},
@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::{certificate::Certificate, disk::Disk, part, process::Process};
+use crate::{certificate::Certificate, disk::Disk, keycloak::Realm, part, ports::free_ports, process::Process};
 
 pub use cluster::Cluster;
 
@@ -38,7 +38,7 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL,MUTUAL:SSL,SASL:SASL_SSL
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL,MUTUAL:SSL,SASL:SASL_SSL,OIDC:SASL_SSL
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -65,6 +65,15 @@ listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
 listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 ";
+/// Settings of the listener for tokens of a provider; the provider is added. A connection ends with its token, unless another is
+/// shown before (KIP-368).
+const TOKENS: &str = "\
+listener.name.oidc.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.oidc.oauthbearer.connections.max.reauth.ms=3600000
+listener.name.oidc.oauthbearer.sasl.server.callback.handler.class=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.oidc.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+";
 
 /// A running Kafka. Dropped, it is killed and its folder removed.
 pub struct Kafka {
@@ -75,15 +84,16 @@ pub struct Kafka {
     folder: TempDir,
     port: u16,
     secured: Secured,
+    realm: Option<Realm>,
 }
 
 /// For whom it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy)]
+enum Kind<'a> {
     /// Everybody.
     Open,
-    /// Also for those that come with certificates and passwords.
-    Secured,
+    /// Also for those that come with certificates, passwords, and tokens of this realm.
+    Secured(Option<&'a Realm>),
     /// Those that come through this port. Its files are on a small disk, where one may be had.
     Behind(u16),
 }
@@ -97,6 +107,7 @@ struct Secured {
     tls: u16,
     mutual: u16,
     sasl: u16,
+    oidc: u16,
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -133,14 +144,20 @@ impl Kafka {
     /// As [`Kafka::start_or_say`], with listeners that want TLS, a certificate, or a password. They trust, and are trusted by, the
     /// certificate of [`Kafka::certificate`].
     pub fn start_secured() -> anyhow::Result<Option<Self>> {
-        let kafka = Self::start_of_kind(Kind::Secured)?;
+        let kafka = Self::start_of_kind(Kind::Secured(None))?;
         if let Some(kafka) = &kafka {
             kafka.add_user()?;
         }
         Ok(kafka)
     }
 
-    fn start_of_kind(kind: Kind) -> anyhow::Result<Option<Self>> {
+    /// As [`Kafka::start_secured`], and for who has a token that this realm gave for the audience `account`; by passwords nobody
+    /// enters.
+    pub fn start_for_tokens(realm: &Realm) -> anyhow::Result<Option<Self>> {
+        Self::start_of_kind(Kind::Secured(Some(realm)))
+    }
+
+    fn start_of_kind(kind: Kind<'_>) -> anyhow::Result<Option<Self>> {
         let Some(part) = part::folder("kafka", VERSION)? else {
             return Ok(None);
         };
@@ -158,13 +175,13 @@ impl Kafka {
         Err(last.expect("there was a try"))
     }
 
-    fn start_once(libraries: &Path, kind: Kind) -> anyhow::Result<Self> {
-        let secured = kind == Kind::Secured;
+    fn start_once(libraries: &Path, kind: Kind<'_>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("sockeye-kafka-").tempdir()?;
-        let [port, controller, tls, mutual, sasl] = free_ports()?;
+        let [port, controller, tls, mutual, sasl, oidc] = free_ports()?;
         let mut settings = SETTINGS.to_owned();
         let mut listeners = format!("PLAINTEXT://127.0.0.1:{port}");
-        if secured {
+        let mut secured = Secured::default();
+        if let Kind::Secured(realm) = kind {
             write!(
                 listeners,
                 ",TLS://127.0.0.1:{tls},MUTUAL://127.0.0.1:{mutual},SASL://127.0.0.1:{sasl}"
@@ -180,6 +197,26 @@ impl Kafka {
                 "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
                  user_{USER}=\"{PASSWORD}\";"
             )?;
+            secured = Secured {
+                tls,
+                mutual,
+                sasl,
+                oidc,
+            };
+            if let Some(realm) = realm {
+                write!(listeners, ",OIDC://127.0.0.1:{oidc}")?;
+                settings.push_str(TOKENS);
+                for (name, value) in [
+                    ("jwks.endpoint.url", realm.keys()),
+                    ("expected.issuer", realm.issuer()),
+                    ("expected.audience", "account".to_owned()),
+                ] {
+                    writeln!(
+                        settings,
+                        "listener.name.oidc.oauthbearer.sasl.oauthbearer.{name}={value}"
+                    )?;
+                }
+            }
         }
         writeln!(settings, "listeners={listeners},CONTROLLER://127.0.0.1:{controller}")?;
         match kind {
@@ -197,18 +234,19 @@ impl Kafka {
         let file = folder.path().join("server.properties");
         fs::write(&file, settings)?;
         format(libraries, &file)?;
-        let process = spawn(libraries, folder.path())?;
+        let realm = match kind {
+            Kind::Secured(realm) => realm,
+            Kind::Open | Kind::Behind(_) => None,
+        };
+        let process = spawn(libraries, folder.path(), realm)?;
         let kafka = Self {
             libraries: libraries.to_owned(),
             process,
             disk,
             folder,
             port,
-            secured: if secured {
-                Secured { tls, mutual, sasl }
-            } else {
-                Secured::default()
-            },
+            secured,
+            realm: realm.cloned(),
         };
         kafka.wait_ready()?;
         Ok(kafka)
@@ -232,6 +270,11 @@ impl Kafka {
     /// Those that speak TLS and want a password.
     pub fn bootstrap_sasl(&self) -> String {
         format!("127.0.0.1:{}", self.secured.sasl)
+    }
+
+    /// Those that speak TLS and want a token of the provider; of [`Kafka::start_for_tokens`].
+    pub fn bootstrap_oidc(&self) -> String {
+        format!("127.0.0.1:{}", self.secured.oidc)
     }
 
     /// Its own port.
@@ -294,7 +337,7 @@ impl Kafka {
 
     /// Starts it again after [`Kafka::kill`] or [`Kafka::stop`], on the same ports and files.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
-        self.process = spawn(&self.libraries, self.folder.path())?;
+        self.process = spawn(&self.libraries, self.folder.path(), self.realm.as_ref())?;
         self.wait_ready()
     }
 
@@ -342,24 +385,17 @@ fn java(libraries: &Path) -> Command {
     command
 }
 
-fn spawn(libraries: &Path, folder: &Path) -> anyhow::Result<Process> {
+/// It asks nobody but this realm for keys.
+fn spawn(libraries: &Path, folder: &Path, realm: Option<&Realm>) -> anyhow::Result<Process> {
     let mut command = java(libraries);
+    if let Some(realm) = realm {
+        command.arg(format!(
+            "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}",
+            realm.keys()
+        ));
+    }
     command.arg("kafka.Kafka").arg(folder.join("server.properties"));
     Process::spawn_with_folder(&mut command, Some(folder))
-}
-
-/// Ports that are free now.
-fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    // Held together, so that they differ.
-    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let mut ports = [0; N];
-    for (port, held) in ports.iter_mut().zip(&held) {
-        let held = held
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("no port is free: {error}"))?;
-        *port = held.local_addr()?.port();
-    }
-    Ok(ports)
 }
 
 /// How many living brokers the node at this address knows: a Metadata request, version 5, without topics. An open port is

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -18,7 +17,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{part, process::Process};
+use crate::{certificate::Certificate, part, ports::free_ports, process::Process};
 
 /// The version that `scripts/parts` fetches.
 const VERSION: &str = "26.4.7";
@@ -57,15 +56,29 @@ pub struct Keycloak {
     /// Before `folder`: it ends before its files go.
     process: Process,
     folder: TempDir,
-    port: u16,
+    ports: Ports,
+}
+
+/// Where it listens.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    http: u16,
+    https: u16,
 }
 
 /// A realm: an issuer with users, clients and keys of its own.
 #[derive(Clone, Debug)]
 pub struct Realm {
     base: String,
+    /// The same place by TLS.
+    https: String,
     name: String,
 }
+
+/// The confidential client of each realm.
+pub const SERVICE: &str = "sockeye-svc";
+/// Its secret.
+pub const SERVICE_SECRET: &str = "svc-secret";
 
 /// What a login gives.
 #[derive(Clone)]
@@ -120,14 +133,21 @@ impl Keycloak {
             let file = file?;
             fs::copy(file.path(), database.join(file.file_name()))?;
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let process = spawn(part, folder.path(), port)?;
+        Certificate::make(folder.path())?;
+        let [http, https] = free_ports()?;
+        let ports = Ports { http, https };
+        let process = spawn(part, folder.path(), ports)?;
         Ok(Self {
             part: part.to_owned(),
             process,
             folder,
-            port,
+            ports,
         })
+    }
+
+    /// What clients have to trust that come by TLS.
+    pub fn certificate(&self) -> Certificate {
+        Certificate::at(self.folder.path())
     }
 
     /// Ends it in order (SIGTERM); its files stay.
@@ -138,14 +158,15 @@ impl Keycloak {
 
     /// Starts it again after [`Keycloak::stop`], at the same address and with the same realms.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
-        self.process = spawn(&self.part, self.folder.path(), self.port)?;
+        self.process = spawn(&self.part, self.folder.path(), self.ports)?;
         Ok(())
     }
 
     /// Makes a realm of this name.
     pub async fn realm(&self, name: &str) -> anyhow::Result<Realm> {
         let realm = Realm {
-            base: format!("http://127.0.0.1:{}", self.port),
+            base: format!("http://127.0.0.1:{}", self.ports.http),
+            https: format!("https://127.0.0.1:{}", self.ports.https),
             name: name.to_owned(),
         };
         // What everybody may do (to log in for long, for one) is a role with the name of the realm.
@@ -164,6 +185,16 @@ impl Realm {
     /// Its URL, which is `iss` of its tokens.
     pub fn issuer(&self) -> String {
         format!("{}/realms/{}", self.base, self.name)
+    }
+
+    /// Where its public keys are.
+    pub fn keys(&self) -> String {
+        format!("{}/protocol/openid-connect/certs", self.issuer())
+    }
+
+    /// Where clients get tokens by TLS.
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/realms/{}/protocol/openid-connect/token", self.https, self.name)
     }
 
     /// Logs a user in, with the password that is the name and `-pw`, through the client `drogue`.
@@ -188,12 +219,25 @@ impl Realm {
         self.tokens(&grant).await
     }
 
-    /// From now on tokens live this long, in seconds.
+    /// From now on tokens of users live this long, in seconds.
     pub async fn set_token_life(&self, seconds: u32) -> anyhow::Result<()> {
-        let (path, mut client) = self.client("drogue").await?;
-        client["attributes"]["access.token.lifespan"] = seconds.to_string().into();
-        self.administer(Method::PUT, &path, &client).await?;
-        Ok(())
+        self.change("drogue", |client| {
+            client["attributes"]["access.token.lifespan"] = seconds.to_string().into();
+        })
+        .await
+    }
+
+    /// From now on those of [`SERVICE`] live this long, in seconds.
+    pub async fn set_service_token_life(&self, seconds: u32) -> anyhow::Result<()> {
+        self.change(SERVICE, |client| {
+            client["attributes"]["access.token.lifespan"] = seconds.to_string().into();
+        })
+        .await
+    }
+
+    /// From now on [`SERVICE`] has this secret.
+    pub async fn set_service_secret(&self, secret: &str) -> anyhow::Result<()> {
+        self.change(SERVICE, |client| client["secret"] = secret.into()).await
     }
 
     /// From now on tokens are signed with a new key of this algorithm (`RS256`, `PS256`, `ES256`, `EdDSA`, ..); the keys before it
@@ -217,10 +261,10 @@ impl Realm {
             ),
         };
         self.add_keys(provider, &config).await?;
-        let (path, mut client) = self.client("drogue").await?;
-        client["attributes"]["access.token.signed.response.alg"] = algorithm.into();
-        self.administer(Method::PUT, &path, &client).await?;
-        Ok(())
+        self.change("drogue", |client| {
+            client["attributes"]["access.token.signed.response.alg"] = algorithm.into();
+        })
+        .await
     }
 
     /// Replaces the keys for RS256: no other is published any more when this returns.
@@ -257,6 +301,13 @@ impl Realm {
         Ok(())
     }
 
+    async fn change(&self, client: &str, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let (path, mut client) = self.client(client).await?;
+        change(&mut client);
+        self.administer(Method::PUT, &path, &client).await?;
+        Ok(())
+    }
+
     /// A client by its name: its path, and what it is.
     async fn client(&self, name: &str) -> anyhow::Result<(String, Value)> {
         let path = format!("/clients?clientId={name}");
@@ -286,8 +337,8 @@ impl Realm {
     /// A call of the administrator, below the realm; the empty path with POST makes it.
     async fn administer(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
         let master = Self {
-            base: self.base.clone(),
             name: "master".to_owned(),
+            ..self.clone()
         };
         let grant = [
             ("grant_type", "password"),
@@ -325,7 +376,8 @@ fn http() -> anyhow::Result<reqwest::Client> {
         .build()?)
 }
 
-fn spawn(part: &Path, folder: &Path, port: u16) -> anyhow::Result<Process> {
+fn spawn(part: &Path, folder: &Path, ports: Ports) -> anyhow::Result<Process> {
+    let Certificate { certificate, key } = Certificate::at(folder);
     let mut command = Command::new("java");
     command
         .args(JAVA)
@@ -333,7 +385,14 @@ fn spawn(part: &Path, folder: &Path, port: u16) -> anyhow::Result<Process> {
         .arg("-cp")
         .arg(part.join("lib/quarkus-run.jar"))
         .args(["io.quarkus.bootstrap.runner.QuarkusEntryPoint", "start-dev"])
-        .args(["--http-host", "127.0.0.1", "--http-port", &port.to_string()]);
+        .args(["--http-host", "127.0.0.1", "--http-port", &ports.http.to_string()])
+        .args(["--https-port", &ports.https.to_string()])
+        .arg("--https-certificate-file")
+        .arg(certificate)
+        .arg("--https-certificate-key-file")
+        .arg(key)
+        // The issuer, whichever way one comes.
+        .args(["--hostname", &format!("http://127.0.0.1:{}", ports.http)]);
     let mut process = Process::spawn_with_folder(&mut command, Some(folder))?;
     process.wait_line(START, |line| line.contains("Listening on: "))?;
     Ok(process)

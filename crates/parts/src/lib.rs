@@ -11,6 +11,7 @@
 //! | `disk.rs` | a small disk, which can be full or read-only |
 //! | `peers.rs` | servers to compare with; for `scripts/bench` only |
 //! | `process.rs` | a process: its lines, its signals; it never outlives the tests |
+//! | `ports.rs` | ports that are free |
 //! | `part.rs` | where parts are, and what happens where one cannot be had |
 //!
 //! `scripts/parts` fetches or builds the parts; what is missing is fetched when the first test asks for it. Functions give
@@ -32,6 +33,7 @@ pub mod kafka;
 pub mod keycloak;
 mod part;
 pub mod peers;
+mod ports;
 pub mod postgres;
 pub mod process;
 pub mod unsynced;

@@ -4,7 +4,6 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
@@ -19,7 +18,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{certificate::Certificate, part, process::Process};
+use crate::{certificate::Certificate, part, ports::free_ports, process::Process};
 
 /// Whatever Debian has.
 const VERSION: &str = "debian";
@@ -122,7 +121,7 @@ impl Postgres {
                 chown(&to, Some(NOBODY), Some(NOBODY))?;
             }
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let [port] = free_ports()?;
         let postgres = Self {
             process: spawn(&programs, folder.path(), port)?,
             programs,

@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs, path::PathBuf, process::Command};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use super::{SETTINGS, VERSION, format, free_ports, java, spawn, wait_for_brokers};
-use crate::{part, process::Process};
+use super::{SETTINGS, VERSION, format, java, spawn, wait_for_brokers};
+use crate::{part, ports::free_ports, process::Process};
 
 /// Number of nodes. Each is broker and controller; one may be away.
 const NODES: usize = 3;
@@ -69,7 +69,7 @@ impl Cluster {
             fs::write(&file, settings)?;
             format(&libraries, &file)?;
             nodes.push(Node {
-                process: spawn(&libraries, folder.path())?,
+                process: spawn(&libraries, folder.path(), None)?,
                 folder,
                 port: *port,
             });
@@ -105,7 +105,7 @@ impl Cluster {
     pub fn start_again(&mut self, id: usize) -> anyhow::Result<()> {
         let libraries = self.libraries.clone();
         let node = self.node(id)?;
-        node.process = spawn(&libraries, node.folder.path())?;
+        node.process = spawn(&libraries, node.folder.path(), None)?;
         wait_for_brokers(NODES as i32, node.port, &node.process)
     }
 
