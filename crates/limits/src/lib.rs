@@ -323,6 +323,8 @@ pub const KAFKA_CALLS: usize = KIB;
 pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
 /// A record that is not acknowledged within this time is given up with 503: devices wait about as long.
 pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
+/// Longest part of what brokers and providers of tokens say that is told on, in bytes: a sentence or two, not a page.
+pub const KAFKA_SAID: usize = 400;
 /// While Kafka does not answer, it is asked this often whether it is back; who comes meanwhile is refused at once.
 pub const KAFKA_AWAY_LOOK: Duration = Duration::from_millis(500);
 /// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.

@@ -52,7 +52,7 @@ broker.heartbeat.interval.ms=250
 broker.session.timeout.ms=1500
 ";
 
-/// Who may enter by SASL: this user with this password, by PLAIN and SCRAM-SHA-512.
+/// Who may enter by SASL: this user with this password, by PLAIN and SCRAM.
 pub const USER: &str = "sockeye";
 /// See [`USER`].
 pub const PASSWORD: &str = "sockeye-pw";
@@ -61,7 +61,8 @@ const SECURED: &str = "\
 ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 listener.name.mutual.ssl.client.auth=required
-listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
+listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 ";
@@ -144,15 +145,10 @@ impl Kafka {
     /// As [`Kafka::start_or_say`], with listeners that want TLS, a certificate, or a password. They trust, and are trusted by, the
     /// certificate of [`Kafka::certificate`].
     pub fn start_secured() -> anyhow::Result<Option<Self>> {
-        let kafka = Self::start_of_kind(Kind::Secured(None))?;
-        if let Some(kafka) = &kafka {
-            kafka.add_user()?;
-        }
-        Ok(kafka)
+        Self::start_of_kind(Kind::Secured(None))
     }
 
-    /// As [`Kafka::start_secured`], and for who has a token that this realm gave for the audience `account`; by passwords nobody
-    /// enters.
+    /// As [`Kafka::start_secured`], and for who has a token that this realm gave for the audience `account`.
     pub fn start_for_tokens(realm: &Realm) -> anyhow::Result<Option<Self>> {
         Self::start_of_kind(Kind::Secured(Some(realm)))
     }
@@ -297,25 +293,6 @@ impl Kafka {
         Certificate::at(self.folder.path())
     }
 
-    /// Lets the user enter by SCRAM; PLAIN is in the settings.
-    fn add_user(&self) -> anyhow::Result<()> {
-        let secret = format!("SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]");
-        let mut command = self.tool("kafka.admin.ConfigCommand");
-        command.args([
-            "--bootstrap-server",
-            &self.bootstrap(),
-            "--alter",
-            "--add-config",
-            &secret,
-        ]);
-        let added = command
-            .args(["--entity-type", "users", "--entity-name", USER])
-            .output()?;
-        let said = String::from_utf8_lossy(&added.stderr);
-        ensure!(added.status.success(), "no user can be added: {said}");
-        Ok(())
-    }
-
     /// A command that runs one of Kafka's own tools, for instance `org.apache.kafka.tools.TopicCommand`.
     pub fn tool(&self, class: &str) -> Command {
         let mut command = java(&self.libraries);
@@ -367,13 +344,18 @@ fn wait_for_brokers(wanted: i32, port: u16, process: &Process) -> anyhow::Result
     }
 }
 
-/// Makes an empty storage for a node with these settings.
+/// Makes an empty storage for a node with these settings, and a user.
 fn format(libraries: &Path, settings: &Path) -> anyhow::Result<()> {
     // Any 16 bytes in URL-safe base64 are a cluster id; who finds each other is told by the settings.
     const CLUSTER: &str = "c29ja2V5ZS1wYXJ0cy0tMQ";
     let mut command = java(libraries);
     command.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]);
-    let made = command.arg(settings).output()?;
+    command.arg(settings);
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let user = format!("{mechanism}=[name={USER},password={PASSWORD}]");
+        command.args(["--add-scram", &user]);
+    }
+    let made = command.output()?;
     let said = String::from_utf8_lossy(&made.stderr);
     ensure!(made.status.success(), "Kafka's storage cannot be formatted: {said}");
     Ok(())

@@ -40,21 +40,27 @@ pub(crate) async fn open(brokers: &str, config: &KafkaConfig) -> Result<Arc<dyn 
     // It starts threads, and looks for certificates.
     let made = tokio::task::spawn_blocking(move || KafkaLog::new(&options));
     let made = made.await.map_err(|ended| StartError::Thread(ended.into()))?;
-    let log: Arc<dyn Log> = Arc::new(made.map_err(|wrong| error("kafka.properties", wrong.to_string()))?);
+    let log = made.map_err(|wrong| error("kafka.properties", wrong.to_string()))?;
     let deadline = Instant::now() + limits::KAFKA_ANSWER;
     while let Err(unavailable) = log.probe().await {
         if Instant::now() > deadline {
-            let message = format!(
-                "{unavailable} at {brokers}: check host and port, and what `kafka.properties` says of TLS and passwords; what \
-                 librdkafka has met is in the lines above"
-            );
+            let error = match log.refusal() {
+                Some(refusal) => error("kafka.properties", format!("Kafka at {brokers}: {refusal}")),
+                None => error(
+                    "kafka.brokers",
+                    format!(
+                        "{unavailable} at {brokers}: check host and port, and what `kafka.properties` says of TLS and passwords; \
+                         what librdkafka has met is in the lines above"
+                    ),
+                ),
+            };
             // It waits for its threads.
             let _ = tokio::task::spawn_blocking(move || drop(log)).await;
-            return Err(error("kafka.brokers", message));
+            return Err(error);
         }
         tokio::time::sleep(limits::KAFKA_AGAIN).await;
     }
-    Ok(log)
+    Ok(Arc::new(log))
 }
 
 /// Lines such as `sasl.username=sockeye`; empty ones and those that begin with `#` say nothing. No message shows a value.

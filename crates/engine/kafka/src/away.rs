@@ -13,10 +13,14 @@ use sockeye_limits as limits;
 use sockeye_log::Unavailable;
 use tokio::sync::Mutex;
 
+use crate::refusal::Refused;
+
 /// What is believed of Kafka.
 #[derive(Debug, Default)]
 pub(crate) struct Away {
-    is_away: AtomicBool,
+    is_silent: AtomicBool,
+    /// Whether it is there, and does not let this client in.
+    pub(crate) refused: Refused,
     /// When Kafka was asked last; held by who asks.
     asked: Mutex<Option<Instant>>,
 }
@@ -30,17 +34,17 @@ impl Away {
             code,
             Code::AllBrokersDown | Code::MessageTimedOut | Code::OperationTimedOut | Code::BrokerTransportFailure
         ) {
-            self.is_away.store(true, Ordering::Relaxed);
+            self.is_silent.store(true, Ordering::Relaxed);
         }
     }
 
     /// Returns at once unless Kafka is believed to be away; else asks, unless somebody just has.
     pub(crate) async fn look(&self, ask: impl Future<Output = Result<(), Unavailable>>) -> Result<(), Unavailable> {
-        if !self.is_away.load(Ordering::Relaxed) {
+        if !self.is_silent.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut asked = self.asked.lock().await;
-        if !self.is_away.load(Ordering::Relaxed) {
+        if !self.is_silent.load(Ordering::Relaxed) {
             return Ok(());
         }
         if asked.is_some_and(|asked| asked.elapsed() < limits::KAFKA_AWAY_LOOK) {
@@ -48,7 +52,7 @@ impl Away {
         }
         let answer = ask.await;
         match answer {
-            Ok(()) => self.is_away.store(false, Ordering::Relaxed),
+            Ok(()) => self.is_silent.store(false, Ordering::Relaxed),
             Err(_) => *asked = Some(Instant::now()),
         }
         answer

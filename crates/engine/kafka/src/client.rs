@@ -26,7 +26,7 @@ use crate::{
 /// What librdkafka says, as log lines of Sockeye.
 #[derive(Default)]
 pub(crate) struct Context {
-    /// Told of brokers that cannot be reached.
+    /// Told of brokers that cannot be reached, or do not let it in.
     away: Arc<Away>,
 }
 
@@ -175,7 +175,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.away.hint(code(&error));
+        let code = code(&error);
+        self.away.hint(code);
+        self.away.refused.hint(code, reason);
         tracing::warn!(target: "librdkafka", %error, "{reason}");
     }
 }

@@ -13,6 +13,7 @@
 //! | `admin.rs` | topics: made, removed, described, trimmed; their [bounds](bounds::Bounds) |
 //! | `bounds.rs` | where a topic begins and ends, and whether a position is in it |
 //! | `append.rs` | single records: an idempotent producer; admission |
+//! | `refusal.rs` | Kafka does not let this client in, and why |
 //! | `away.rs` | Kafka is away: nobody waits for what will not come |
 //! | `batch.rs` | several records, all or none: a transactional producer |
 //! | `read.rs` | one read: partitions fetched up to an end |
@@ -49,9 +50,11 @@ mod pool;
 mod read;
 mod readers;
 mod record;
+mod refusal;
 mod topic_name;
 
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, OptionsError};
 pub use plain::PlainJson;
+pub use refusal::Refusal;
 pub use topic_name::is_pattern;

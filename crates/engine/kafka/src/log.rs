@@ -15,7 +15,7 @@ use sockeye_log::{
 };
 
 use crate::{
-    KafkaOptions, OptionsError,
+    KafkaOptions, OptionsError, Refusal,
     admin::{Settings, Topics},
     append::{self, Admission},
     away::Away,
@@ -64,6 +64,11 @@ impl KafkaLog {
             readers,
             topics,
         })
+    }
+
+    /// Why Kafka does not let this client in, if that is what it said last. Of a time when it answers ([`Log::probe`]) it says nothing.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.away.refused.last()
     }
 
     async fn bounds(&self, topic: &Topic) -> Result<Bounds, ReadError> {

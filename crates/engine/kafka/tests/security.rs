@@ -63,6 +63,7 @@ async fn every_way_in_works_with_what_it_wants_and_not_without() {
     let user = [("sasl.username", USER), ("sasl.password", PASSWORD)];
     let plain = [("sasl.mechanisms", "PLAIN")];
     let scram = [("sasl.mechanisms", "SCRAM-SHA-512")];
+    let shorter = [("sasl.mechanisms", "SCRAM-SHA-256")];
     works(
         &log(kafka.bootstrap_sasl(), &[&sasl[..], &plain, &user].concat()),
         "plain",
@@ -71,6 +72,11 @@ async fn every_way_in_works_with_what_it_wants_and_not_without() {
     works(
         &log(kafka.bootstrap_sasl(), &[&sasl[..], &scram, &user].concat()),
         "scram",
+    )
+    .await;
+    works(
+        &log(kafka.bootstrap_sasl(), &[&sasl[..], &shorter, &user].concat()),
+        "scram-256",
     )
     .await;
     let bearer = [
