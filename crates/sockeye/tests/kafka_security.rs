@@ -1,4 +1,6 @@
 //! A Kafka that lets in who has a token of a provider, or a password: with what `--kafka-properties` says, and not without.
+//!
+//! Runs once: it brings its own Kafka.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -22,6 +24,9 @@ use support::{APP, Server, next_event, numbered, sockeye};
 const LIFE: u32 = 6;
 /// Between two events.
 const PACE: Duration = Duration::from_millis(100);
+
+/// Brokers, further properties, and what is said of them.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a [&'a str]);
 
 // ----------------------------------------------------------------------------------------------
 
@@ -121,7 +126,7 @@ async fn who_is_not_let_in_is_told_so_at_the_start() {
         ("sasl.password", "wrong-hush"),
     ];
     let (tokens, passwords) = (kafka.bootstrap_oidc(), kafka.bootstrap_sasl());
-    let cases: [(&str, Vec<(&str, &str)>, &[&str]); 6] = [
+    let cases: [Case<'_>; 6] = [
         (
             &tokens,
             vec![trusts, ("sasl.oauthbearer.client.secret", "wrong-hush")],
