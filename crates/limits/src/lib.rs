@@ -325,6 +325,8 @@ pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
 pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
 /// Longest part of what brokers and providers of tokens say that is told on, in bytes: a sentence or two, not a page.
 pub const KAFKA_SAID: usize = 400;
+/// Life of a token of SASL OAUTHBEARER that nobody has signed: librdkafka counts it in milliseconds of 32 bits, which is 24.8 days.
+pub const KAFKA_UNSECURED_TOKEN: Duration = Duration::from_hours(24 * 24);
 /// While Kafka does not answer, it is asked this often whether it is back; who comes meanwhile is refused at once.
 pub const KAFKA_AWAY_LOOK: Duration = Duration::from_millis(500);
 /// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.

@@ -49,7 +49,7 @@ pub(crate) async fn open(brokers: &str, config: &KafkaConfig) -> Result<Arc<dyn 
                 None => error(
                     "kafka.brokers",
                     format!(
-                        "{unavailable} at {brokers}: check host and port, and what `kafka.properties` says of TLS and passwords; \
+                        "{unavailable} at {brokers}: check host and port, and what `kafka.properties` says of TLS, passwords and tokens; \
                          what librdkafka has met is in the lines above"
                     ),
                 ),

@@ -140,12 +140,27 @@ fn common(options: &KafkaOptions) -> ClientConfig {
     config
         .set("client.id", "sockeye")
         .set("bootstrap.servers", &options.bootstrap);
+    if config.get("enable.sasl.oauthbearer.unsecure.jwt") == Some("true") {
+        let token = unsecured_token(config.get("sasl.oauthbearer.config").unwrap_or_default());
+        config.set("sasl.oauthbearer.config", token);
+    }
     // A broker that comes back is used again soon.
     config.set("reconnect.backoff.max.ms", "1000");
     // A partition that had no leader when librdkafka asked (a broker that stood still and comes back) is not asked for again before
     // the next regular look, else five minutes later; its readers would stand still.
     config.set("topic.metadata.refresh.interval.ms", millis(limits::KAFKA_TOPIC_CHECK));
     config
+}
+
+/// What librdkafka writes into a token that nobody has signed. It makes one with each client, and no other: the crate passes over the
+/// question for the next. So it lives as long as it may, unless it is said how long.
+fn unsecured_token(said: &str) -> String {
+    const LIFE: &str = "lifeSeconds=";
+    if said.split(' ').any(|part| part.starts_with(LIFE)) {
+        return said.to_owned();
+    }
+    let life = limits::KAFKA_UNSECURED_TOKEN.as_secs();
+    format!("{said} {LIFE}{life}").trim_start().to_owned()
 }
 
 fn millis(time: Duration) -> String {
@@ -202,6 +217,25 @@ impl ProducerContext for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One of an hour, which is librdkafka's choice, let no connection be made after it.
+    #[test]
+    fn a_token_that_is_not_renewed_lives_long() {
+        let config = |said: &str| {
+            let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            let options = KafkaOptions {
+                properties: vec![
+                    named("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+                    named("sasl.oauthbearer.config", said),
+                ],
+                ..KafkaOptions::default()
+            };
+            common(&options).get("sasl.oauthbearer.config").unwrap().to_owned()
+        };
+        assert_eq!(config("principal=me"), "principal=me lifeSeconds=2073600");
+        assert_eq!(config("lifeSeconds=60 principal=me"), "lifeSeconds=60 principal=me");
+        assert_eq!(common(&KafkaOptions::default()).get("sasl.oauthbearer.config"), None);
+    }
 
     #[test]
     fn a_client_knows_one_topic_of_a_name() {
