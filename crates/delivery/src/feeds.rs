@@ -138,7 +138,7 @@ impl Feeds {
         self.counters.subscriptions.dec();
         if feed.wishes().is_empty() {
             let feed = self.all.remove(at);
-            if self.once && !feed.is_apart() {
+            if !feed.is_apart() {
                 self.note_left(&feed);
             }
         }

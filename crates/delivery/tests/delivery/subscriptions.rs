@@ -209,6 +209,31 @@ async fn who_leaves_gets_what_was_there_first() {
     assert!(read < 1_000, "{read}");
 }
 
+/// Regression (seeds 21026 and 12990 of the simulation): one that waited while the last other one got what was still to come
+/// began before that, and the client got events again, or older ones behind newer.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_end_of_another_begins_behind_it() {
+    async fn check<const ONCE: bool>() {
+        let world = World::new();
+        let (io, remote) = connect::<ONCE>(&world, 1 << 16, None).await;
+        let mut client = client(io).await;
+        let a = remote.subscribe(live(&world, "a", channel("a"))).unwrap();
+        expect(&mut client, &["a"]).await;
+        let b = live(&world, "b", Selection::default());
+        world.log.append("a", numbers(3));
+        remote
+            .unsubscribe(a, Some(position(world.log.len())), Some("not a"))
+            .unwrap();
+        remote.subscribe(b).unwrap();
+        expect(&mut client, &["a 0", "a 1", "a 2", "not a", "b"]).await;
+        world.log.append("a", ["3".to_owned()]);
+        expect(&mut client, &["b 3"]).await;
+        nothing_comes(&mut client).await;
+    }
+    check::<true>().await;
+    check::<false>().await;
+}
+
 /// What the log has and does not show (Kafka, an open transaction) holds up nobody for long.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_shown_in_time_is_not_waited_for() {
