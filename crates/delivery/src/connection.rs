@@ -4,7 +4,9 @@
 //! the time, and this task only listens. When the
 //! socket is full, the task takes over: it reads on from memory or from the past at the client's own speed, and joins the
 //! lane again when it has caught up. While the peer takes no bytes, its messages are still read and nothing is read for it:
-//! what is held is one outbox, and a position.
+//! what is held is one outbox, and a position. What the client says is in `connection/incoming.rs`.
+
+mod incoming;
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -14,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use sockeye_limits as limits;
 use sockeye_log::{Position, ReadError};
 use sockeye_ws::frame;
-use sockeye_ws::{Incoming, ProtocolError};
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,7 @@ use crate::link::Link;
 use crate::metrics::Counters;
 use crate::outlet::{Handover, Member, Outlet};
 use crate::remote::{Command, Directed, Remote};
-use crate::session::{Closing, Later, Message, Session, Verdict};
+use crate::session::{Closing, Later, Session};
 use crate::socket::Socket;
 use crate::subscription::{Subscription, SubscriptionId};
 use crate::wheel::Wheel;
@@ -312,77 +313,6 @@ where
     fn unreadable(&mut self, error: &ReadError, position: Option<&Position>) {
         let (cause, closing) = end::unreadable(error, position);
         self.close(cause, &closing);
-    }
-
-    /// Takes what the client sent.
-    fn receive(&mut self) {
-        if self.inbox.is_empty() {
-            return;
-        }
-        while self.owed.is_none() && self.work.is_none() {
-            match self.protocol.receive(&mut self.inbox) {
-                Ok(None) => break,
-                Ok(Some(incoming)) => self.incoming(incoming),
-                Err(error) => self.misunderstood(error),
-            }
-        }
-        if self.inbox.is_empty() {
-            self.inbox = BytesMut::new();
-        }
-    }
-
-    fn incoming(&mut self, incoming: Incoming) {
-        match incoming {
-            Incoming::Text(text) => self.message(Message::Text(&text)),
-            Incoming::Binary(bytes) => self.message(Message::Binary(&bytes)),
-            Incoming::Ping(payload) => self.pong = Some(payload),
-            Incoming::Pong(payload) => {
-                for (number, receipt) in self.outlet.answered(&payload) {
-                    let seat = self.seats.iter().find(|(_, other, _)| *other == number);
-                    seat.inspect(|(.., seat)| seat.pong(&receipt));
-                }
-            }
-            Incoming::Close(theirs) => {
-                if let Some(frame) = self.protocol.close_back(theirs.as_ref()) {
-                    self.leave(Cause::Client, theirs.map(|close| close.code), &frame);
-                }
-            }
-        }
-    }
-
-    fn message(&mut self, message: Message<'_>) {
-        if self.closing.is_some() {
-            return;
-        }
-        let verdict = self.session.receive(message);
-        self.judge(verdict);
-    }
-
-    /// Does what a message wants.
-    fn judge(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Later(work) => self.work = Some(work),
-            Verdict::Ignore => drop(self.counters.ignored.inc()),
-            Verdict::Taken => {}
-            Verdict::Reply(text) => self.answer(frame::text(&text)),
-            Verdict::Close(closing) => self.close(Cause::Message, &closing),
-            Verdict::Ack(event) => self.acknowledge(|seat| seat.ack(&event)),
-            Verdict::Nack(event) => self.acknowledge(|seat| seat.nack(&event)),
-        }
-    }
-
-    fn acknowledge(&self, acknowledge: impl FnOnce(&Seat)) {
-        match &*self.seats {
-            [(.., seat), ..] => acknowledge(seat),
-            [] => drop(self.counters.ignored.inc()),
-        }
-    }
-
-    fn misunderstood(&mut self, error: ProtocolError) {
-        self.close(Cause::Protocol, &Closing::new(error.close_code(), error.to_string()));
-        if let Some(leave) = &mut self.closing {
-            leave.deaf = true;
-        }
     }
 
     /// Takes leave, unless that has begun.

@@ -3,19 +3,22 @@
 //! Whoever brings news (a receipt, a member, an event of the log, time) takes the lock, tells the group, puts what that gives
 //! out into the mailboxes of members, and lets the lock go before sockets are written to. So deliveries to one member keep
 //! their order, members may live on any core, and nobody waits for a socket with the group in hand. What takes time (reading
-//! on from the past, storing) is left to the owner's task (`work.rs`).
+//! on from the past, storing) is left to the owner's task (`work.rs`). What the lock is about is in `owner/state.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+mod state;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant as StdInstant;
 
 use jiff::Timestamp;
-use sockeye_group::{Balance, Group, JoinError, Mark, MemberId, NoReceipt, Output, Receipts, Ticket};
-use sockeye_limits as limits;
+use sockeye_group::{Balance, JoinError, Mark, MemberId, Receipts, Ticket};
 use sockeye_log::{GroupId, Position};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+pub(crate) use self::state::DeadLetter;
+use self::state::{Member, State};
 use crate::end::Cause;
 use crate::groups::item::{Form, Item};
 use crate::groups::mailbox::{KeepAlive, Mail, Mailbox, deliver_all};
@@ -48,44 +51,6 @@ pub(crate) struct Means {
     pub(crate) metrics: Metrics,
     pub(crate) share: Share,
     pub(crate) wheel: Wheel,
-}
-
-struct State {
-    group: Group<Item>,
-    members: BTreeMap<MemberId, Member>,
-    /// What the task has to store.
-    mark: Option<Mark>,
-    dead: VecDeque<DeadLetter>,
-    /// The mark that is durable.
-    stored: Position,
-    /// Events that retention had taken before this owner began.
-    trimmed_before: u64,
-    /// The pump of its core shows it what is appended; otherwise its task reads.
-    live: bool,
-    /// The task waits for room.
-    starved: bool,
-    /// When the wheel comes.
-    armed: Option<Instant>,
-    /// Nobody can be a member any more.
-    ended: bool,
-    /// Nothing is stored any more.
-    abandoned: bool,
-}
-
-struct Member {
-    mailbox: Arc<Mailbox>,
-    form: Form,
-    /// Given out in this round.
-    due: Vec<Mail>,
-    name: Option<String>,
-    since: Timestamp,
-}
-
-/// An event that has to go to the dead letters.
-pub(crate) struct DeadLetter {
-    pub(crate) ticket: Ticket,
-    pub(crate) item: Item,
-    pub(crate) failures: u32,
 }
 
 /// Who wants to be a member.
@@ -134,19 +99,7 @@ impl Owner {
             reading,
             means,
             me: Weak::clone(me),
-            state: Mutex::new(State {
-                group: Group::load(mark),
-                members: BTreeMap::new(),
-                mark: None,
-                dead: VecDeque::new(),
-                stored: mark.position.clone(),
-                trimmed_before: trimmed,
-                live: false,
-                starved: false,
-                armed: None,
-                ended: false,
-                abandoned: false,
-            }),
+            state: Mutex::new(State::load(mark, trimmed)),
             work: Notify::new(),
             done: watch::Sender::new(false),
         })
@@ -452,90 +405,5 @@ impl Visited for Owner {
         }
         let ((), next) = self.tell(|state, now| state.group.tick(now));
         next
-    }
-}
-
-impl State {
-    /// Does what the group wants done, as far as that takes no time; the mailboxes that have something new.
-    fn give_out(&mut self, now: StdInstant, metrics: &Metrics) -> Vec<Arc<Mailbox>> {
-        let mut touched: Vec<MemberId> = Vec::new();
-        let mut changed = Vec::new();
-        while let Some(output) = self.group.next(now) {
-            let (to, mail) = match output {
-                Output::Deliver {
-                    member,
-                    item,
-                    redelivered,
-                    ..
-                } => {
-                    let Some(to) = self.members.get_mut(&member) else {
-                        continue;
-                    };
-                    let frame = item.frame(&to.form, redelivered, metrics);
-                    (member, Mail::Event(frame))
-                }
-                Output::Ping { member, number } => (member, Mail::Ping(number)),
-                Output::Close { member, reason } => {
-                    if let Some(member) = self.members.remove(&member) {
-                        let closing = Closing::new(NoReceipt::CODE, reason.to_string());
-                        member.mailbox.close(Cause::NoReceipt, closing);
-                        changed.push(member.mailbox);
-                    }
-                    continue;
-                }
-                Output::Persist(mark) => {
-                    self.mark = Some(mark);
-                    continue;
-                }
-                Output::DeadLetter { ticket, item, failures } => {
-                    self.dead.push_back(DeadLetter { ticket, item, failures });
-                    continue;
-                }
-            };
-            if let Some(member) = self.members.get_mut(&to) {
-                if member.due.is_empty() {
-                    touched.push(to);
-                }
-                member.due.push(mail);
-            }
-        }
-        for id in touched {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.mailbox.post(&mut member.due);
-                member.due.shrink_to(4);
-                changed.push(Arc::clone(&member.mailbox));
-            }
-        }
-        changed
-    }
-
-    /// Whether one more event can be taken.
-    fn has_room(&self, share: &Share) -> bool {
-        self.group.has_room() && share.has_room(self.group.bytes())
-    }
-
-    /// Whether the task has something to do that it does not know of.
-    fn has_work(&mut self, share: &Share) -> bool {
-        let can_read = self.starved && !self.live && self.has_room(share);
-        self.starved &= !can_read;
-        can_read || self.mark.is_some() || !self.dead.is_empty()
-    }
-
-    /// When the wheel has to come, if it would come later.
-    fn rearm(&mut self) -> Option<Instant> {
-        let due = Instant::from_std(self.group.deadline()?);
-        if self.armed.is_some_and(|armed| armed <= due + limits::WHEEL_TICK) {
-            return None;
-        }
-        self.armed = Some(due);
-        Some(due)
-    }
-
-    fn gives_pongs(&self, id: MemberId) -> bool {
-        self.group.receipts_of(id) == Some(Receipts::Pong)
-    }
-
-    fn trimmed(&self) -> u64 {
-        self.trimmed_before + self.group.counts().trimmed
     }
 }

@@ -11,6 +11,8 @@ mod client;
 mod dialect;
 #[path = "../simulation/frame.rs"]
 mod frame;
+#[path = "../simulation/history.rs"]
+mod history;
 #[path = "../simulation/log.rs"]
 mod log;
 #[path = "../simulation/pick.rs"]

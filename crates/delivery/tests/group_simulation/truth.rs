@@ -8,7 +8,7 @@ use sockeye_group::{DeadLetter, Mark};
 use sockeye_limits as limits;
 use sockeye_log::{GroupId, GroupMark, Position, Topic};
 
-use crate::log::{History, State};
+use crate::history::{History, State, Stored};
 use crate::pick::Pick;
 
 /// A record of a topic: partition and offset.
@@ -352,7 +352,7 @@ fn decode(mark: &GroupMark) -> Mark {
 
 impl History {
     /// Records behind a position.
-    fn after(&self, position: &Position) -> impl Iterator<Item = (u32, u64, &crate::log::Stored)> {
+    fn after(&self, position: &Position) -> impl Iterator<Item = (u32, u64, &Stored)> {
         (0..).zip(&self.partitions).flat_map(move |(number, partition)| {
             let first = partition
                 .records
@@ -363,7 +363,7 @@ impl History {
         })
     }
 
-    fn record(&self, (partition, offset): Place) -> &crate::log::Stored {
+    fn record(&self, (partition, offset): Place) -> &Stored {
         let records = &self.partitions[partition as usize].records;
         let at = records.binary_search_by_key(&offset, |record| record.offset);
         &records[at.expect("a record of the log")]

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
+use crate::history::State;
 use crate::log::SimLog;
 use crate::pick::Pick;
 use crate::positions::SimPositions;
@@ -301,7 +302,7 @@ impl World {
         assert_eq!(kept, (0, 0), "memory is given back");
     }
 
-    fn check(&self, check: impl Fn(&Truth, &crate::log::State, &sockeye_log::GroupId, &sockeye_log::GroupMark)) {
+    fn check(&self, check: impl Fn(&Truth, &State, &sockeye_log::GroupId, &sockeye_log::GroupMark)) {
         let (disk, log) = (self.positions.lock(), self.log.lock());
         for (id, mark) in &disk.groups {
             check(&disk.truth, &log, id, mark);

@@ -9,7 +9,7 @@ use sockeye_log::{Position, Topic};
 use tokio::time::Instant;
 
 use crate::dialect::Form;
-use crate::log::{State, Stored};
+use crate::history::{State, Stored};
 use crate::pick::Pick;
 
 /// The events of one connection.

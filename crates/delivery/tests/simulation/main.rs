@@ -10,6 +10,7 @@ mod dialect;
 mod expected;
 mod fairness;
 mod frame;
+mod history;
 mod log;
 mod once;
 mod pick;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::expected::Expected;
-use crate::log::State;
+use crate::history::State;
 
 /// What came of all subscriptions.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use sockeye_delivery::Selection;
 use sockeye_filter::{Filter, Shape};
 use sockeye_seeds::Random;
 
-use crate::log::{CHANNELS, DEVICES, Facts, Stored, TYPES};
+use crate::history::{CHANNELS, DEVICES, Facts, Stored, TYPES};
 
 /// Which events a client wants.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::dialect::{Form, Request};
 use crate::expected::{Expected, place_of};
-use crate::log::State;
+use crate::history::State;
 use crate::once::{Once, Share};
 use crate::pick::Pick;
 use crate::world::World;
