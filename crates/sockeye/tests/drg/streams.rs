@@ -107,17 +107,22 @@ async fn the_stream_of_a_deleted_token_ends() {
 /// `drg` renews its token whenever a frame comes, so also by Pings while nothing is published.
 #[tokio::test]
 async fn a_stream_lives_longer_than_its_token() {
-    /// Seconds: a token is renewed by the first Ping, after five.
-    const LIFE: u32 = 12;
-    let Some(world) = World::before_login(Way::SingleSignOn, LIFE).await else {
+    // Seconds: a token is renewed by the first Ping, after five. Where there is much else to do, that may come too late for a
+    // short life.
+    for life in [12, 60] {
+        let Some(world) = World::before_login(Way::SingleSignOn, life).await else {
+            return;
+        };
+        world.log_in_as("alice", &[]).await;
+        furnish(&world);
+        let mut drg = world.spawn(&["stream", "-a", "a"]);
+        if drg.wait_end(Duration::from_secs(u64::from(life) + 2)) {
+            continue;
+        }
+        let answer = publish(&world.server, ("d@a", "pw"), "c", &numbered(7)).await;
+        assert_eq!(answer.status(), 202);
+        drg.wait_line(PATIENCE, |line| line.contains("\"number\": 7")).unwrap();
         return;
-    };
-    world.log_in_as("alice", &[]).await;
-    furnish(&world);
-    let mut drg = world.spawn(&["stream", "-a", "a"]);
-    let longer = Duration::from_secs(u64::from(LIFE) + 2);
-    assert!(!drg.wait_end(longer), "it ended with its token");
-    let answer = publish(&world.server, ("d@a", "pw"), "c", &numbered(7)).await;
-    assert_eq!(answer.status(), 202);
-    drg.wait_line(PATIENCE, |line| line.contains("\"number\": 7")).unwrap();
+    }
+    panic!("it ended with its token");
 }
