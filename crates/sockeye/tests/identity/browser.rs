@@ -20,7 +20,7 @@ async fn a_page_renews_its_token_until_it_does_not() {
     };
     let mut late = Vec::new();
     // Where there is much else to do, no page is in time with tokens that live so short.
-    for life in [4, 20] {
+    for life in [4, 12] {
         let Some(world) = World::new(&format!("browser-{life}"), life).await else {
             return;
         };

@@ -25,7 +25,7 @@ async fn open(world: &World, user: &str) -> (Socket, String) {
 #[tokio::test]
 async fn refreshed_in_time_a_socket_lives_through_ten_expiries() {
     // Where there is much else to do, nobody is in time with tokens that live so short.
-    for life in [4, 20] {
+    for life in [4, 12] {
         let Some(world) = World::new(&format!("refresh-{life}"), life).await else {
             return;
         };
