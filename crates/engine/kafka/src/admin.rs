@@ -208,14 +208,15 @@ impl Topics {
             .ok_or_else(|| ReadError::NoTopic(topic.clone()))?;
         let oldest = self.offsets(topic, &name, &info.partitions, Offset::Oldest, Isolation::Stored)?;
         let end = self.offsets(topic, &name, &info.partitions, Offset::End, Isolation::Stored)?;
+        let (oldest, end) = (told(oldest)?, told(end)?);
         let partitions = info.partitions.iter().zip(oldest.into_iter().zip(end));
         Ok(Bounds {
             incarnation: incarnation(&info),
             partitions: partitions
                 .map(|(number, (oldest, end))| Partition {
                     number: number.unsigned_abs(),
-                    oldest: oldest.unwrap_or(0),
-                    end: end.unwrap_or(0),
+                    oldest,
+                    end,
                 })
                 .collect(),
         })
@@ -302,6 +303,13 @@ pub(crate) fn incarnation(info: &TopicInfo) -> Incarnation {
     Incarnation(info.id.0 ^ info.id.1)
 }
 
+/// Where each partition begins, or ends. One of which Kafka does not tell it is not known now, and does not begin or end at 0: that
+/// happens while it is led anew.
+fn told(offsets: Vec<Option<u64>>) -> Result<Vec<u64>, Unavailable> {
+    let told: Option<Vec<u64>> = offsets.into_iter().collect();
+    told.ok_or_else(|| unavailable("tell a topic's offsets", Code::OffsetNotAvailable))
+}
+
 /// Whether it says that there is no such topic, or no longer.
 pub(crate) fn is_unknown_topic(code: Code) -> bool {
     matches!(
@@ -348,6 +356,16 @@ fn one<T>(answer: Result<impl Iterator<Item = Result<T, Code>>, KafkaError>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Kafka had stood still under 1,000 topics: of some it did not tell the end, and their readers were told that events are lost.
+    #[test]
+    fn an_end_that_is_not_told_is_not_zero() {
+        assert_eq!(told(vec![Some(0), Some(7)]), Ok(vec![0, 7]));
+        let Err(Unavailable(why)) = told(vec![Some(7), None]) else {
+            panic!("the end of the second partition is not known");
+        };
+        assert!(why.contains("offsets"), "{why}");
+    }
 
     #[test]
     fn retention_is_by_partition_and_in_segments() {
