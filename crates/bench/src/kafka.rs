@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
     let mut table = Table::new(["Kafka", "CPU us", "beside CPU us", "ratio or s", "bar", "", "remarks"]);
     let kafka = Kafka::start()?;
-    let on_kafka = ["--kafka".to_owned(), kafka.bootstrap()];
+    // What one server leaves is gone when the next one makes an application of the same name.
+    let on_kafka = ["--kafka", &kafka.bootstrap(), "--retention-deleted", "off"].map(str::to_owned);
     backlog(rounds, binary, &kafka, &on_kafka, &mut table).context("a backlog")?;
     keyed(rounds, binary, &on_kafka, &mut table).context("keyed fan-out")?;
     ready(binary, &on_kafka, &mut table).context("many applications")?;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::attribute::{Draft, SPEC_VERSION, extension_name};
+use crate::event::TYPE_EVENT;
 use crate::origin::OWN;
 use crate::structured::Reading;
 use crate::{Event, EventError, Headers, HeadersBuilder, Value, content_type, structured, time};
@@ -17,6 +18,8 @@ use crate::{Event, EventError, Headers, HeadersBuilder, Value, content_type, str
 const CONTENT_TYPE: &[u8] = b"content-type";
 /// What a content type begins with that says how the record itself is written (Kafka binding section 3).
 const CLOUDEVENTS: &str = "application/cloudevents";
+/// Values that attributes of most events have.
+const USUAL: [&str; 3] = [SPEC_VERSION, TYPE_EVENT, content_type::JSON];
 
 // ----------------------------------------------------------------------------------------------
 
@@ -114,7 +117,8 @@ fn attribute(draft: &mut Draft, headers: &Headers, name: &[u8], value: Option<&[
         }
         return Ok(());
     }
-    if extension_name(&lower).is_err() {
+    let own = OWN.iter().find(|own| *own.as_bytes() == *lower);
+    if own.is_none() && extension_name(&lower).is_err() {
         return Ok(());
     }
     let known = draft.extensions.iter().position(|(n, _)| *n.as_bytes() == *lower);
@@ -124,14 +128,14 @@ fn attribute(draft: &mut Draft, headers: &Headers, name: &[u8], value: Option<&[
         (Some(at), None) => drop(draft.extensions.remove(at)),
         (None, None) => {}
         (None, Some(text)) => {
-            let own = OWN.iter().find(|own| *own.as_bytes() == *lower);
             let name = match (own, lower) {
                 // A share of the buffer costs more than a static name, and most are these.
-                (Some(own), _) => Bytes::from_static(own.as_bytes()),
-                (None, Cow::Borrowed(name)) => headers.as_block().slice_ref(name),
-                (None, Cow::Owned(name)) => name.into(),
+                (Some(own), _) => ByteString::from_static(own),
+                (None, Cow::Borrowed(name)) => {
+                    ByteString::try_from(headers.as_block().slice_ref(name)).expect("letters and digits")
+                }
+                (None, Cow::Owned(name)) => ByteString::try_from(name).expect("letters and digits"),
             };
-            let name = ByteString::try_from(name).expect("letters and digits");
             draft.push_extension(name, Value::String(text))?;
         }
     }
@@ -140,6 +144,10 @@ fn attribute(draft: &mut Draft, headers: &Headers, name: &[u8], value: Option<&[
 
 /// The value as text that shares the record's buffer.
 fn shared(headers: &Headers, name: &str, value: &[u8]) -> Result<ByteString, EventError> {
+    // A share of the buffer costs more than a static text, and most events have these.
+    if let Some(usual) = USUAL.iter().find(|usual| usual.as_bytes() == value) {
+        return Ok(ByteString::from_static(usual));
+    }
     ByteString::try_from(headers.as_block().slice_ref(value)).map_err(|_| EventError::invalid(name, "must be UTF-8"))
 }
 

@@ -111,8 +111,9 @@ impl HeadersBuilder {
 
     /// Adds a header; `None` is Kafka's null. A name longer than 64 KiB or a value longer than 4 GiB is cut: no transport
     /// that Sockeye reads carries them.
-    pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
-        let name = &name.as_bytes()[..name.len().min(u16::MAX as usize)];
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: Option<&[u8]>) {
+        let name = name.as_ref();
+        let name = &name[..name.len().min(u16::MAX as usize)];
         self.block.put_u16_le(name.len() as u16);
         self.block.put_slice(name);
         match value {
@@ -130,6 +131,14 @@ impl HeadersBuilder {
         Headers {
             block: self.block.freeze(),
         }
+    }
+
+    /// The finished headers, and the record's payload behind them in the same buffer: one allocation for both.
+    pub fn build_with(mut self, payload: &[u8]) -> (Headers, Bytes) {
+        let headers = self.block.split();
+        self.block.put_slice(payload);
+        let block = headers.freeze();
+        (Headers { block }, self.block.freeze())
     }
 }
 
@@ -160,6 +169,18 @@ mod tests {
         );
         assert_eq!(again.get("ce_id"), Some(&b"1"[..]));
         assert_eq!(again.get("ce_x"), None);
+    }
+
+    #[test]
+    fn a_payload_is_no_header() {
+        for room in [0, 64] {
+            let mut headers = HeadersBuilder::with_capacity(room);
+            headers.push(b"not \xff UTF-8", Some(b"1"));
+            let (headers, payload) = headers.build_with(b"payload");
+            let all: Vec<_> = headers.iter().collect();
+            assert_eq!(all, [(&b"not \xff UTF-8"[..], Some(&b"1"[..]))]);
+            assert_eq!(payload, "payload");
+        }
     }
 
     #[test]

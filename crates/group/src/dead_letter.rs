@@ -83,7 +83,7 @@ fn own(headers: &Headers) -> HeadersBuilder {
     let mut event = HeadersBuilder::with_capacity(headers.len() + 256);
     for (name, value) in headers.iter() {
         if !name.starts_with(PREFIX.as_bytes()) {
-            event.push(&String::from_utf8_lossy(name), value);
+            event.push(name, value);
         }
     }
     event

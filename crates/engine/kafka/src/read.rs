@@ -208,15 +208,9 @@ impl Part {
     /// The next record, if one comes before the deadline and the end.
     fn fetch(&mut self, reading: &Reading, taken: &mut Taken) -> Result<Option<Record>, ReadFailed> {
         let Some(queue) = &self.queue else { return Ok(None) };
+        // What is there needs no clock.
+        let mut wait = Duration::ZERO;
         loop {
-            let left = taken.deadline.saturating_duration_since(Instant::now());
-            let wait = match (self.is_held_back, taken.records.is_empty()) {
-                // Whole milliseconds: less would not wait.
-                (false, _) => left.max(Duration::from_millis(1)),
-                // For what a transaction holds back, only a reader waits that would have nothing else to give.
-                (true, true) => limits::KAFKA_AGAIN,
-                (true, false) => Duration::ZERO,
-            };
             match queue.next(wait) {
                 Some(Fetched::Record(message)) => {
                     self.is_held_back = false;
@@ -230,9 +224,16 @@ impl Part {
                 Some(Fetched::Problem(code)) if is_gone(code) => return Err(ReadFailed::Changed),
                 // librdkafka goes on by itself; it may be a leader that moves.
                 Some(Fetched::Problem(code)) => taken.problem = Some(code),
-                None if self.is_held_back || left.is_zero() => return Ok(None),
                 None => {}
             }
+            let left = taken.deadline.saturating_duration_since(Instant::now());
+            wait = match (self.is_held_back, taken.records.is_empty()) {
+                // Whole milliseconds: less would not wait.
+                (false, _) if !left.is_zero() => left.max(Duration::from_millis(1)),
+                // For what a transaction holds back, only a reader waits that would have nothing else to give, and not long.
+                (true, true) if wait.is_zero() => limits::KAFKA_AGAIN,
+                _ => return Ok(None),
+            };
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use jiff::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -35,6 +34,9 @@ pub(crate) enum Records {
     Others,
 }
 
+/// Bytes that the headers of an event of a device take, about: a buffer that is large enough is never copied.
+const USUAL_HEADERS: usize = 512;
+
 // ----------------------------------------------------------------------------------------------
 
 /// The key, which decides about the partition: the `partitionkey` extension, else the id. Without either, Kafka chooses.
@@ -62,15 +64,23 @@ pub(crate) fn headers(record: &NewRecord) -> OwnedHeaders {
 impl Reading {
     /// A message that was read.
     pub(crate) fn read(&self, message: &Message<'_>) -> Record {
-        let mut headers = HeadersBuilder::new();
+        let payload = message.payload();
+        let mut headers = HeadersBuilder::with_capacity(USUAL_HEADERS + payload.map_or(0, <[u8]>::len));
         message.each_header(|name, value| headers.push(name, value));
+        let (headers, payload) = match payload {
+            Some(payload) => {
+                let (headers, payload) = headers.build_with(payload);
+                (headers, Some(payload))
+            }
+            None => (headers.build(), None),
+        };
         let mut record = Record {
             partition: message.partition().unsigned_abs(),
             offset: message.offset().unsigned_abs(),
             // A foreign producer may have set any time, or none.
             time: Timestamp::from_millisecond(message.time()).unwrap_or(Timestamp::UNIX_EPOCH),
-            headers: headers.build(),
-            payload: message.payload().map(Bytes::copy_from_slice),
+            headers,
+            payload,
         };
         let plain = Plain {
             application: &self.application,

@@ -197,8 +197,8 @@ impl Message<'_> {
         unsafe { bytes(raw.payload, raw.len) }
     }
 
-    /// Gives each header; a name that is no UTF-8 has its bad bytes replaced.
-    pub(crate) fn each_header(&self, mut take: impl FnMut(&str, Option<&[u8]>)) {
+    /// Gives each header; names need not be UTF-8.
+    pub(crate) fn each_header(&self, mut take: impl FnMut(&[u8], Option<&[u8]>)) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message lives; the headers live as long as it. Only what a call that succeeds has written is used.
         unsafe {
@@ -210,7 +210,7 @@ impl Message<'_> {
                 let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
                 let code = rd::rd_kafka_header_get_all(headers, index, &raw mut name, &raw mut value, &raw mut length);
                 if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
-                    take(&CStr::from_ptr(name).to_string_lossy(), bytes(value, length));
+                    take(CStr::from_ptr(name).to_bytes(), bytes(value, length));
                 }
             }
         }
