@@ -219,6 +219,16 @@ impl Realm {
         self.tokens(&grant).await
     }
 
+    /// A token for [`SERVICE`] itself, which comes with this secret.
+    pub async fn service_token(&self, secret: &str) -> anyhow::Result<String> {
+        let grant = [
+            ("grant_type", "client_credentials"),
+            ("client_id", SERVICE),
+            ("client_secret", secret),
+        ];
+        text(&self.grant(&grant).await?, "access_token")
+    }
+
     /// From now on tokens of users live this long, in seconds.
     pub async fn set_token_life(&self, seconds: u32) -> anyhow::Result<()> {
         self.change("drogue", |client| {
@@ -317,21 +327,20 @@ impl Realm {
     }
 
     async fn tokens(&self, grant: &[(&str, &str)]) -> anyhow::Result<Tokens> {
+        let answer = self.grant(grant).await?;
+        Ok(Tokens {
+            access: text(&answer, "access_token")?,
+            refresh: text(&answer, "refresh_token")?,
+        })
+    }
+
+    async fn grant(&self, grant: &[(&str, &str)]) -> anyhow::Result<Value> {
         let url = format!("{}/protocol/openid-connect/token", self.issuer());
         let answer = http()?.post(url).form(grant).send().await?;
         let status = answer.status();
         let answer: Value = answer.json().await?;
         ensure!(status.is_success(), "no token is given: {status} {}", answer["error"]);
-        let text = |name: &str| {
-            answer[name]
-                .as_str()
-                .map(str::to_owned)
-                .context("no token in the answer")
-        };
-        Ok(Tokens {
-            access: text("access_token")?,
-            refresh: text("refresh_token")?,
-        })
+        Ok(answer)
     }
 
     /// A call of the administrator, below the realm; the empty path with POST makes it.
@@ -364,6 +373,11 @@ impl Realm {
         }
         Ok(Value::Null)
     }
+}
+
+fn text(answer: &Value, name: &str) -> anyhow::Result<String> {
+    let text = answer[name].as_str().map(str::to_owned);
+    text.context("no token in the answer")
 }
 
 /// A client for a few calls: a pool of connections would be of the runtime of another test.

@@ -4,11 +4,14 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
-use sockeye_parts::keycloak::{self, Keycloak, Realm};
+use sockeye_parts::keycloak::{self, Keycloak, Realm, SERVICE, SERVICE_SECRET};
 
 /// Header and claims of a token, whose signature is not looked at.
 async fn login(realm: &Realm, user: &str) -> (Value, Value) {
-    let token = realm.login(user).await.unwrap().access;
+    read(&realm.login(user).await.unwrap().access)
+}
+
+fn read(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
     let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
     (next(), next())
@@ -35,6 +38,11 @@ async fn tokens_are_issued() {
         claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()
     });
     assert_eq!(life(&claims), 10);
+
+    let (_, service) = read(&realm.service_token(SERVICE_SECRET).await.unwrap());
+    assert_eq!(service["azp"], SERVICE);
+    let refused = realm.service_token("wrong").await.unwrap_err().to_string();
+    assert!(refused.contains("401"), "{refused}");
 
     realm.set_token_life(3).await.unwrap();
     realm.add_audience("sockeye").await.unwrap();
