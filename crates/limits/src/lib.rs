@@ -323,6 +323,8 @@ pub const KAFKA_CALLS: usize = KIB;
 pub const KAFKA_ANSWER: Duration = Duration::from_secs(5);
 /// A record that is not acknowledged within this time is given up with 503: devices wait about as long.
 pub const KAFKA_DELIVERY: Duration = Duration::from_secs(10);
+/// A provider gives a token within this time: librdkafka waits as long for its answer.
+pub const KAFKA_TOKEN: Duration = Duration::from_secs(20);
 /// Longest part of what brokers and providers of tokens say that is told on, in bytes: a sentence or two, not a page.
 pub const KAFKA_SAID: usize = 400;
 /// Life of a token of SASL OAUTHBEARER that nobody has signed: librdkafka counts it in milliseconds of 32 bits, which is 24.8 days.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sockeye_engine_kafka::{KafkaLog, KafkaOptions};
 use sockeye_limits as limits;
@@ -37,14 +37,22 @@ pub(crate) async fn open(brokers: &str, config: &KafkaConfig) -> Result<Arc<dyn 
         partitions: number(config.partitions),
         replicas: number(config.replicas),
     };
+    let oidc = ("sasl.oauthbearer.method".to_owned(), "oidc".to_owned());
+    let token = if options.properties.contains(&oidc) {
+        limits::KAFKA_TOKEN
+    } else {
+        Duration::ZERO
+    };
     // It starts threads, and looks for certificates.
     let made = tokio::task::spawn_blocking(move || KafkaLog::new(&options));
     let made = made.await.map_err(|ended| StartError::Thread(ended.into()))?;
     let log = made.map_err(|wrong| error("kafka.properties", wrong.to_string()))?;
-    let deadline = Instant::now() + limits::KAFKA_ANSWER;
+    let begun = Instant::now();
     while let Err(unavailable) = log.probe().await {
-        if Instant::now() > deadline {
-            let error = match log.refusal() {
+        let refusal = log.refusal();
+        let patience = limits::KAFKA_ANSWER + if refusal.is_none() { token } else { Duration::ZERO };
+        if begun.elapsed() > patience {
+            let error = match refusal {
                 Some(refusal) => error("kafka.properties", format!("Kafka at {brokers}: {refusal}")),
                 None => error(
                     "kafka.brokers",

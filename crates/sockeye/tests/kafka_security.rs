@@ -58,6 +58,7 @@ async fn events_go_on_past_the_end_of_tokens_and_no_log_has_a_secret() {
     };
     let realm = keycloak.realm("serves").await.unwrap();
     realm.set_service_token_life(LIFE).await.unwrap();
+    realm.service_token(SERVICE_SECRET).await.unwrap();
     let Some(kafka) = Kafka::start_for_tokens(&realm).unwrap() else {
         return;
     };
