@@ -1,6 +1,8 @@
 //! Events in Kafka: Sockeye beside a bare consumer of librdkafka, and beside itself with events in its file. Kafka's own CPU time is
 //! not counted, but it runs on the same machine: only ratios are worth quoting.
 
+mod outage;
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -46,7 +48,8 @@ pub fn run(rounds: usize, binary: &Path) -> Result<Table> {
     let on_kafka = ["--kafka", &kafka.bootstrap(), "--retention-deleted", "off"].map(str::to_owned);
     backlog(rounds, binary, &kafka, &on_kafka, &mut table).context("a backlog")?;
     keyed(rounds, binary, &on_kafka, &mut table).context("keyed fan-out")?;
-    ready(binary, &on_kafka, &mut table).context("many applications")?;
+    let (sockeye, applications) = ready(binary, &on_kafka, &mut table).context("many applications")?;
+    outage::run(&sockeye, &kafka, &applications, &mut table).context("an outage")?;
     Ok(table)
 }
 
@@ -172,17 +175,22 @@ fn measure(sockeye: &Sockeye, load: &mut Load, pace: Pace) -> Result<Outcome> {
     load.run(&plan, |_| {})
 }
 
-/// How long a server takes until it is ready that has many applications.
-fn ready(binary: &Path, on_kafka: &[String], table: &mut Table) -> Result<()> {
+/// How long a server takes until it is ready that has many applications; the server and their names.
+fn ready(binary: &Path, on_kafka: &[String], table: &mut Table) -> Result<(Sockeye, Vec<String>)> {
     let sockeye = Sockeye::start_on(binary, on_kafka)?;
+    let mut applications = vec![APPLICATION.to_owned()];
     for number in 1..APPLICATIONS {
         if number % 100 == 0 {
             eprintln!("{number} of {APPLICATIONS} applications");
         }
-        sockeye.run(&["app", "create", &format!("bench-{number}")])?;
+        let name = format!("bench-{number}");
+        sockeye.run(&["app", "create", &name])?;
+        applications.push(name);
     }
     let begun = Instant::now();
-    let sockeye = sockeye.start_again(on_kafka)?;
+    // What librdkafka says of a Kafka that is away would be all there is to read here.
+    let quietly = [on_kafka, &["--log-level".to_owned(), "error".to_owned()]].concat();
+    let sockeye = sockeye.start_again(&quietly)?;
     let took = begun.elapsed().as_secs_f64();
     let [bar, verdict] = Bar::AtMost(5.0).cells(took);
     table.row([
@@ -194,6 +202,5 @@ fn ready(binary: &Path, on_kafka: &[String], table: &mut Table) -> Result<()> {
         verdict,
         "one round".to_owned(),
     ]);
-    drop(sockeye);
-    Ok(())
+    Ok((sockeye, applications))
 }

@@ -32,6 +32,11 @@ impl Process {
         Ok(process)
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// What it has used so far, threads included.
     pub fn usage(&self) -> Result<Usage> {
         let path = format!("/proc/{}/stat", self.pid);

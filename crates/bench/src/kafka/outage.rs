@@ -1,0 +1,152 @@
+//! Kafka stands still for a while under many topics with a live reader each: how long it takes until all have events again.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use sockeye_load::{Load, Pace, Plan, Target};
+use sockeye_parts::kafka::Kafka;
+
+use super::PATIENCE;
+use crate::{
+    report::{Bar, Table},
+    sockeye::Sockeye,
+};
+
+/// Longer than a record waits for Kafka, and than a reader believes in it.
+const AWAY: Duration = Duration::from_secs(15);
+
+// ----------------------------------------------------------------------------------------------
+
+/// A reader of each of these applications, while Kafka stands still (SIGSTOP) and goes on.
+pub fn run(sockeye: &Sockeye, kafka: &Kafka, applications: &[String], table: &mut Table) -> Result<()> {
+    let mut load = Load::new()?;
+    for application in applications {
+        let mut target = Target::new(sockeye.address, format!("/{application}"));
+        target.login = Some(sockeye.admin.clone());
+        load.open(target, 1, |_| {})?;
+    }
+    let all = applications.len() as u64;
+    let publisher = Publisher::new(kafka, applications)?;
+    publisher.one_for_each()?;
+    load.receive(all)?;
+    let server = sockeye.server.process()?;
+    let before = connections(server.pid(), kafka.port())?;
+
+    eprintln!("Kafka stands still");
+    signal(kafka, "STOP")?;
+    // Clients that are there, and answer Pings.
+    let away = Plan {
+        pace: Pace::WhenArrived,
+        reaches: None,
+        warm_up: Duration::ZERO,
+        time: AWAY,
+        server: Some(server),
+    };
+    let waiting = load.run(&away, |_| {})?.cpu.unwrap_or_default();
+    signal(kafka, "CONT")?;
+    let (back, used) = (Instant::now(), server.usage()?.cpu);
+    thread::scope(|scope| {
+        let published = scope.spawn(|| publisher.one_for_each());
+        load.receive(2 * all)?;
+        published.join().expect("it does not panic")
+    })?;
+    let took = back.elapsed().as_secs_f64();
+    let cpu = server.usage()?.cpu.saturating_sub(used);
+    let [bar, verdict] = Bar::None.cells(took);
+    table.row([
+        format!(
+            "{all} applications with a reader each, Kafka stands still for {} s: from then until all have an event again, s",
+            AWAY.as_secs()
+        ),
+        String::new(),
+        String::new(),
+        format!("{took:.2}"),
+        bar,
+        verdict,
+        format!(
+            "one round; CPU {:.2} s, while it stands {:.2} s; {before} connections to Kafka before, {} then",
+            cpu.as_secs_f64(),
+            waiting.as_secs_f64(),
+            connections(server.pid(), kafka.port())?
+        ),
+    ]);
+    Ok(())
+}
+
+fn signal(kafka: &Kafka, name: &str) -> Result<()> {
+    let pid = kafka.pid().to_string();
+    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status()?;
+    ensure!(status.success(), "Kafka is gone");
+    Ok(())
+}
+
+/// Somebody else who publishes, past Sockeye.
+struct Publisher {
+    producer: BaseProducer,
+    topics: Vec<String>,
+}
+
+impl Publisher {
+    fn new(kafka: &Kafka, applications: &[String]) -> Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", kafka.bootstrap());
+        let topics = applications.iter().map(|name| format!("events-{name}"));
+        Ok(Self {
+            producer: config.create()?,
+            topics: topics.collect(),
+        })
+    }
+
+    fn one_for_each(&self) -> Result<()> {
+        for topic in &self.topics {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in [
+                ("ce_specversion", "1.0"),
+                ("ce_id", "1"),
+                ("ce_type", "io.drogue.event.v1"),
+                ("ce_source", "/bench"),
+                ("ce_subject", "c"),
+                ("content-type", "application/json"),
+            ] {
+                headers = headers.insert(Header {
+                    key,
+                    value: Some(value),
+                });
+            }
+            let record = BaseRecord::<(), _>::to(topic).headers(headers).payload("1");
+            let sent = self.producer.send(record).map_err(|(error, _)| error);
+            sent.with_context(|| topic.clone())?;
+        }
+        Ok(self.producer.flush(PATIENCE)?)
+    }
+}
+
+/// Connections that a process has to this port, as the system says (proc(5)).
+fn connections(pid: u32, port: u16) -> Result<usize> {
+    let mut sockets = BTreeSet::new();
+    for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // It may be closed meanwhile.
+        if let Ok(link) = fs::read_link(file?.path())
+            && let Some(inode) = link.to_string_lossy().strip_prefix("socket:[")
+        {
+            sockets.insert(inode.trim_end_matches(']').to_owned());
+        }
+    }
+    // Of each line: number, own and other address, state (01: established), ..., the inode in the tenth place.
+    let port = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let fields = table.lines().skip(1).map(|line| line.split_whitespace().collect());
+    let to_kafka = |fields: &Vec<&str>| fields[2].ends_with(&port) && fields[3] == "01" && sockets.contains(fields[9]);
+    Ok(fields.filter(to_kafka).count())
+}
