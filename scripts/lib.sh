@@ -25,7 +25,13 @@ need_packages() {
     || die "could not install ${missing[*]}. Run: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
 }
 
-# need_rust: a Rust toolchain, at least the version that Cargo.toml names, and what builds SQLite and librdkafka with it.
+# need_build: what builds Sockeye, with SQLite and librdkafka.
+need_build() {
+  need_rust
+  need_packages cc=gcc c++=g++ make=make cmake=cmake pkg-config=pkg-config path:/usr/include/openssl/ssl.h=libssl-dev
+}
+
+# need_rust: a Rust toolchain, at least the version that Cargo.toml names.
 need_rust() {
   local need have
   need=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -35,5 +41,4 @@ need_rust() {
     if command -v rustup >/dev/null 2>&1; then die "Sockeye needs Rust $need or later, here is ${have:-no rustc}. Run: rustup update stable && rustup default stable"
     else die "Sockeye needs Rust $need or later, here is ${have:-no rustc}: install one with rustup (https://rustup.rs)"; fi
   fi
-  need_packages cc=gcc c++=g++ make=make cmake=cmake pkg-config=pkg-config path:/usr/include/openssl/ssl.h=libssl-dev
 }
