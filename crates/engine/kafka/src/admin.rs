@@ -20,7 +20,7 @@ use crate::{
     bounds::{Bounds, Partition},
     client::Admin,
     groups::GroupClient,
-    native::{AdminHandle, Isolation, Offset, TopicInfo},
+    native::{AdminHandle, Isolation, Offset, TopicInfo, remind},
     record::{Reading, Records},
     topic_name::Names,
 };
@@ -263,6 +263,11 @@ impl Topics {
             Offset::At(millis),
             Isolation::Stored,
         )
+    }
+
+    /// See [`remind`].
+    pub(crate) fn remind(&self, brokers: &str) {
+        remind(&*self.admin, brokers);
     }
 
     /// Whether a broker answers.

@@ -23,8 +23,8 @@ use sockeye_log::{Batch, Follow, Incarnation, Position, ReadError, Topic, Unavai
 use crate::{
     KafkaOptions,
     admin::{Topics, incarnation, unavailable},
-    client::{self, Consumer, Known},
-    native::{Fetched, Queue, TopicHandle},
+    client::{self, Consumer, Known, Producer},
+    native::{Fetched, Queue, TopicHandle, remind},
     pool::Pool,
     read::is_gone,
     readers::Readers,
@@ -42,6 +42,8 @@ struct Shared {
     topics: Topics,
     /// Told to give up what nobody reads on.
     readers: Arc<Readers>,
+    /// Reminded of the brokers, as all clients that live long.
+    producer: Arc<Producer>,
     state: Mutex<State>,
     /// Told of what the watch is to do.
     work: Condvar,
@@ -90,15 +92,19 @@ pub(crate) struct KafkaFollow {
     suspect: bool,
 }
 
+/// Looks after an outage until clients are no longer reminded of the brokers.
+const REMINDERS: u32 = 3;
+
 // ----------------------------------------------------------------------------------------------
 
 impl Follows {
-    pub(crate) fn start(options: KafkaOptions, topics: Topics, readers: Arc<Readers>) -> Self {
+    pub(crate) fn start(options: KafkaOptions, topics: Topics, readers: Arc<Readers>, producer: Arc<Producer>) -> Self {
         let state = Mutex::default();
         let shared = Arc::new(Shared {
             options,
             topics,
             readers,
+            producer,
             state,
             work: Condvar::new(),
         });
@@ -224,6 +230,7 @@ impl Shared {
     /// What the watch does until the engine ends.
     fn watch(&self) {
         let mut looked = Instant::now();
+        let mut reminders = 0;
         loop {
             let mut state = self.lock();
             if state.left.is_empty() && !state.look && !state.ended {
@@ -259,18 +266,40 @@ impl Shared {
             }
             self.readers.rest();
             if look {
-                self.look();
+                // Kafka may answer one client while another one has yet to ask, and to forget all brokers.
+                reminders = if self.look() {
+                    u32::saturating_sub(reminders, 1)
+                } else {
+                    REMINDERS
+                };
+                if reminders > 0 {
+                    self.remind(&clients);
+                }
                 looked = Instant::now();
             }
         }
     }
 
-    /// Whether the topics that are followed are still the same, and have new partitions.
-    fn look(&self) {
+    /// See [`remind`].
+    fn remind(&self, clients: &[Arc<Consumer>]) {
+        let brokers = &self.options.bootstrap;
+        self.topics.remind(brokers);
+        self.readers.remind(brokers);
+        remind(&*self.producer, brokers);
+        for client in clients {
+            remind(&**client, brokers);
+        }
+    }
+
+    /// Whether the topics that are followed are still the same, and have new partitions; whether Kafka answers.
+    fn look(&self) -> bool {
         // Kafka refuses a question that names a topic twice.
         let mut by_name = BTreeMap::<String, Vec<Arc<Followed>>>::new();
         for followed in self.lock().followed.values() {
             by_name.entry(followed.name.clone()).or_default().push(followed.clone());
+        }
+        if by_name.is_empty() {
+            return self.topics.probe(limits::KAFKA_ANSWER).is_ok();
         }
         let by_name: Vec<_> = by_name.into_iter().collect();
         for some in by_name.chunks(limits::READ_RECORDS) {
@@ -280,7 +309,7 @@ impl Shared {
                 for followed in by_name.iter().flat_map(|(_, followers)| followers) {
                     followed.change();
                 }
-                return;
+                return false;
             };
             for ((_, followers), info) in some.iter().zip(infos) {
                 for followed in followers {
@@ -291,6 +320,7 @@ impl Shared {
                 }
             }
         }
+        true
     }
 }
 

@@ -37,7 +37,7 @@ pub struct KafkaLog {
     known: Mutex<HashSet<Topic>>,
     admission: Arc<Admission>,
     away: Arc<Away>,
-    producer: Producer,
+    producer: Arc<Producer>,
     batches: Batches,
     follows: Follows,
     readers: Arc<Readers>,
@@ -53,13 +53,14 @@ impl KafkaLog {
         let topics = Topics::new(client::admin(options)?, options)?;
         let readers = Readers::new(options, topics.clone(), limits::KAFKA_THREADS)?;
         let readers = Arc::new(readers);
+        let producer = Arc::new(client::producer(options, &away, None)?);
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),
-            producer: client::producer(options, &away, None)?,
             batches: Batches::start(options.clone(), away.clone(), topics.clone()),
             away,
-            follows: Follows::start(options.clone(), topics.clone(), readers.clone()),
+            follows: Follows::start(options.clone(), topics.clone(), readers.clone(), producer.clone()),
+            producer,
             pool: Arc::new(Pool::start(limits::KAFKA_THREADS)),
             readers,
             topics,

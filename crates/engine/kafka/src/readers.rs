@@ -19,6 +19,7 @@ use crate::{
     KafkaOptions, OptionsError,
     admin::Topics,
     client::{self, Consumer, Known},
+    native::remind,
     read::{Reach, ReadFailed},
 };
 
@@ -98,6 +99,13 @@ impl Readers {
         }
         // Ending takes time, for which no other reader waits.
         drop(ended);
+    }
+
+    /// See [`remind`].
+    pub(crate) fn remind(&self, brokers: &str) {
+        for reader in self.lock().iter() {
+            remind(&*reader.client, brokers);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Reader>> {

@@ -1,5 +1,5 @@
 //! What librdkafka 2.12 can do and the safe crate does not wrap: topic ids, positions by isolation level, incremental
-//! configuration (`admin.rs`), offsets of groups (`groups.rs`), reading partitions into a queue of one's own (`consume.rs`), and commits that do not wait
+//! configuration (`admin.rs`), offsets of groups (`groups.rs`), addresses for a client that has lost all (`remind.rs`), reading partitions into a queue of one's own (`consume.rs`), and commits that do not wait
 //! longer than they must (`commit.rs`).
 //!
 //! Queues matter: with the crate's consumers, whoever follows a topic needs a client with threads and connections
@@ -9,7 +9,9 @@ mod admin;
 mod commit;
 mod consume;
 mod groups;
+mod remind;
 
 pub(crate) use admin::{AdminHandle, Isolation, Offset, TopicInfo};
 pub(crate) use commit::{CommitFailed, commit};
 pub(crate) use consume::{Fetched, Message, Queue, TopicHandle};
+pub(crate) use remind::remind;
