@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{certificate::Certificate, disk::Disk, keycloak::Realm, part, ports::free_ports, process::Process};
@@ -278,11 +279,6 @@ impl Kafka {
         self.port
     }
 
-    /// Its process, for signals.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Where its files are, if that is a disk of its own.
     pub fn disk(&self) -> Option<&Disk> {
         self.disk.as_ref()
@@ -310,6 +306,16 @@ impl Kafka {
     pub fn stop(&mut self) -> anyhow::Result<()> {
         self.process.terminate(STOP)?;
         Ok(())
+    }
+
+    /// Lets it stand still (SIGSTOP): connections stay open, nobody answers.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Kafka::freeze`].
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::CONT)
     }
 
     /// Starts it again after [`Kafka::kill`] or [`Kafka::stop`], on the same ports and files.

@@ -1,7 +1,8 @@
 //! A process that a test runs: its lines, its signals. It never outlives the tests.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
+    fs,
     io::{BufRead as _, BufReader, Read},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -155,6 +156,25 @@ impl Process {
     }
 }
 
+/// Connections of the process of this id to a port of this machine, as the system says (proc(5)).
+pub fn connections(pid: u32, port: u16) -> anyhow::Result<usize> {
+    let mut sockets = BTreeSet::new();
+    for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // It may be closed meanwhile.
+        if let Ok(link) = fs::read_link(file?.path())
+            && let Some(inode) = link.to_string_lossy().strip_prefix("socket:[")
+        {
+            sockets.insert(inode.trim_end_matches(']').to_owned());
+        }
+    }
+    // Of each line: number, own and other address, state (01: established), ..., the inode in the tenth place.
+    let port = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let fields = table.lines().skip(1).map(|line| line.split_whitespace().collect());
+    let is_one = |fields: &Vec<&str>| fields[2].ends_with(&port) && fields[3] == "01" && sockets.contains(fields[9]);
+    Ok(fields.filter(is_one).count())
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // The guard first: once the process is waited for, its id may become another's.
@@ -268,7 +288,7 @@ mod tests {
     fn a_process_does_not_outlive_the_tests() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
-        std::fs::create_dir(&path).unwrap();
+        fs::create_dir(&path).unwrap();
         let mut process = Process::spawn_with_folder(&mut shell("exec sleep 1000"), Some(&path)).unwrap();
         // What the end of this process would do: the guard's standard input ends.
         drop(process.guard.stdin.take());

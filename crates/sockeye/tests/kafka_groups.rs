@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
-use sockeye_parts::kafka::Kafka;
+use sockeye_parts::{kafka::Kafka, process::connections};
 use support::{APP, DEVICE, PASSWORD, PATIENCE, Server, closed, engines::kafka, next_event, numbered};
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -162,7 +162,10 @@ async fn a_hundred_readers_are_one_for_kafka() {
     let mut sockets = vec![server.stream(application).await];
     publish(&server, application, 0..1).await;
     assert_eq!(next_event(&mut sockets[0]).await["data"], numbered(0));
-    assert!(connections(server.pid()) > 0, "it is connected");
+    assert!(
+        connections(server.pid(), kafka().port()).unwrap() > 0,
+        "it is connected"
+    );
     for _ in 1..100 {
         sockets.push(server.stream(application).await);
     }
@@ -170,28 +173,8 @@ async fn a_hundred_readers_are_one_for_kafka() {
     for socket in &mut sockets {
         assert_eq!(next_event(socket).await["data"], numbered(1));
     }
-    let all = connections(server.pid());
+    let all = connections(server.pid(), kafka().port()).unwrap();
     assert!(all < 20, "{all} connections for 100 readers");
-}
-
-/// Connections that a process has to Kafka, as the system says.
-fn connections(pid: u32) -> usize {
-    let sockets: BTreeSet<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
-        .filter_map(|link| {
-            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
-            Some(inode.to_owned())
-        })
-        .collect();
-    // Of each line: number, own and other address, state (01: established), ..., the inode in the tenth place.
-    let port = format!(":{:04X}", kafka().port());
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let to_kafka = |line: &&str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields[2].ends_with(&port) && fields[3] == "01" && sockets.contains(fields[9])
-    };
-    table.lines().skip(1).filter(to_kafka).count()
 }
 
 /// What was in Kafka before is nobody's by its name alone, and stays as it is.

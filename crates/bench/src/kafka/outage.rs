@@ -1,21 +1,18 @@
 //! Kafka stands still for a while under many topics with a live reader each: how long it takes until all have events again.
 
 use std::{
-    collections::BTreeSet,
-    fs,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use sockeye_load::{Load, Pace, Plan, Target};
-use sockeye_parts::kafka::Kafka;
+use sockeye_parts::{kafka::Kafka, process::connections};
 
 use super::PATIENCE;
 use crate::{
@@ -56,7 +53,7 @@ pub fn run(sockeye: &Sockeye, kafka: &Kafka, applications: &[String], table: &mu
     let mut outages = Vec::new();
     for time in 1..=TIMES {
         eprintln!("Kafka stands still: {time} of {TIMES}");
-        signal(kafka, "STOP")?;
+        kafka.freeze()?;
         // Clients that are there, and answer Pings.
         let away = Plan {
             pace: Pace::WhenArrived,
@@ -66,7 +63,7 @@ pub fn run(sockeye: &Sockeye, kafka: &Kafka, applications: &[String], table: &mu
             server: Some(server),
         };
         let waiting = load.run(&away, |_| {})?.cpu.unwrap_or_default();
-        signal(kafka, "CONT")?;
+        kafka.thaw()?;
         let (back, used) = (Instant::now(), server.usage()?.cpu);
         thread::scope(|scope| {
             let published = scope.spawn(|| publisher.one_for_each());
@@ -100,13 +97,6 @@ pub fn run(sockeye: &Sockeye, kafka: &Kafka, applications: &[String], table: &mu
             connections(server.pid(), kafka.port())?
         ),
     ]);
-    Ok(())
-}
-
-fn signal(kafka: &Kafka, name: &str) -> Result<()> {
-    let pid = kafka.pid().to_string();
-    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status()?;
-    ensure!(status.success(), "Kafka is gone");
     Ok(())
 }
 
@@ -149,23 +139,4 @@ impl Publisher {
         }
         Ok(self.producer.flush(PATIENCE)?)
     }
-}
-
-/// Connections that a process has to this port, as the system says (proc(5)).
-fn connections(pid: u32, port: u16) -> Result<usize> {
-    let mut sockets = BTreeSet::new();
-    for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        // It may be closed meanwhile.
-        if let Ok(link) = fs::read_link(file?.path())
-            && let Some(inode) = link.to_string_lossy().strip_prefix("socket:[")
-        {
-            sockets.insert(inode.trim_end_matches(']').to_owned());
-        }
-    }
-    // Of each line: number, own and other address, state (01: established), ..., the inode in the tenth place.
-    let port = format!(":{port:04X}");
-    let table = fs::read_to_string("/proc/net/tcp")?;
-    let fields = table.lines().skip(1).map(|line| line.split_whitespace().collect());
-    let to_kafka = |fields: &Vec<&str>| fields[2].ends_with(&port) && fields[3] == "01" && sockets.contains(fields[9]);
-    Ok(fields.filter(to_kafka).count())
 }

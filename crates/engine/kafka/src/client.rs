@@ -8,12 +8,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use rdkafka::{
     ClientConfig, ClientContext,
     admin::AdminClient,
-    bindings::rd_kafka_t,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
     message::Message as _,
-    producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{DeliveryResult, ProducerContext, ThreadedProducer},
 };
 use sockeye_limits as limits;
 use sockeye_log::Incarnation;
@@ -41,31 +40,7 @@ pub(crate) type Admin = AdminClient<Context>;
 pub(crate) type Consumer = BaseConsumer<Context>;
 pub(crate) type Producer = ThreadedProducer<Context>;
 
-/// A client of any kind.
-pub(crate) trait Native {
-    /// As librdkafka knows it; it lives as long as `self`.
-    fn native(&self) -> *mut rd_kafka_t;
-}
-
 // ----------------------------------------------------------------------------------------------
-
-impl Native for Admin {
-    fn native(&self) -> *mut rd_kafka_t {
-        self.inner().native_ptr()
-    }
-}
-
-impl Native for Consumer {
-    fn native(&self) -> *mut rd_kafka_t {
-        self.client().native_ptr()
-    }
-}
-
-impl Native for Producer {
-    fn native(&self) -> *mut rd_kafka_t {
-        self.client().native_ptr()
-    }
-}
 
 impl Known {
     /// Whether the client can be used for this topic, which it knows from now on.

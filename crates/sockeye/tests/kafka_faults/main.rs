@@ -25,7 +25,7 @@ use clients::{Address, Publisher, Seen, member, reader};
 use link::{Link, Weather};
 use sockeye_parts::{kafka::Kafka, postgres::Postgres};
 use sockeye_seeds::Random;
-use support::{APP, Server, signal};
+use support::{APP, Server};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -132,10 +132,10 @@ impl World {
                 self.kafka.start_again().unwrap();
             }
             Fault::KafkaStopped => {
-                signal(self.kafka.pid(), "STOP");
+                self.kafka.freeze().unwrap();
                 self.is_refused(publisher).await;
                 tokio::time::sleep(BEYOND).await;
-                signal(self.kafka.pid(), "CONT");
+                self.kafka.thaw().unwrap();
             }
             Fault::DiskFull => {
                 // Who may not mount one was told so.
