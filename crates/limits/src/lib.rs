@@ -331,6 +331,8 @@ pub const KAFKA_SAID: usize = 400;
 pub const KAFKA_UNSECURED_TOKEN: Duration = Duration::from_hours(24 * 24);
 /// While Kafka does not answer, it is asked this often whether it is back; who comes meanwhile is refused at once.
 pub const KAFKA_AWAY_LOOK: Duration = Duration::from_millis(500);
+/// Clients that lose Kafka again and again are told of its addresses again this often at last: each keeps what it is told.
+pub const KAFKA_REMIND: Duration = Duration::from_mins(1);
 /// A transaction that is not ended within this time is aborted by Kafka; until then, nobody reads past it.
 pub const KAFKA_TRANSACTION: Duration = Duration::from_secs(10);
 /// The watch over topics takes librdkafka's log lines this often.

@@ -265,16 +265,19 @@ impl Topics {
         )
     }
 
+    /// Whether the client has lost all brokers since this was asked last.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.admin.inner().context().has_lost()
+    }
+
     /// See [`remind`].
     pub(crate) fn remind(&self, brokers: &str) {
         remind(&*self.admin, brokers);
     }
 
-    /// Whether a broker answers.
-    pub(crate) fn probe(&self, time: Duration) -> Result<(), Unavailable> {
-        self.handle
-            .probe(time)
-            .map_err(|code| unavailable("describe itself", code))
+    /// Whether the client has an answer about this topic within this time.
+    pub(crate) fn answers(&self, name: &str, time: Duration) -> bool {
+        self.admin.inner().fetch_metadata(Some(name), time).is_ok()
     }
 
     fn offsets(

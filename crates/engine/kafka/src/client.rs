@@ -3,7 +3,14 @@
 //! Each client has threads and connections of its own, so there are few: one for topics, one or two that produce, one per
 //! thread that reads, and one or few that follow.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -13,6 +20,7 @@ use rdkafka::{
     error::KafkaError,
     message::Message as _,
     producer::{DeliveryResult, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode as Code,
 };
 use sockeye_limits as limits;
 use sockeye_log::Incarnation;
@@ -21,6 +29,7 @@ use crate::{
     KafkaOptions, OptionsError,
     append::{Delivery, code},
     away::Away,
+    native::has_said,
 };
 
 /// What librdkafka says, as log lines of Sockeye.
@@ -28,6 +37,8 @@ use crate::{
 pub(crate) struct Context {
     /// Told of brokers that cannot be reached, or do not let it in.
     away: Arc<Away>,
+    /// It has reached none of its brokers, or knows none any more.
+    lost: AtomicBool,
 }
 
 /// Which topics a client has known. One that is made again under its name needs another client: librdkafka 2.12 goes on to compare the
@@ -41,6 +52,25 @@ pub(crate) type Consumer = BaseConsumer<Context>;
 pub(crate) type Producer = ThreadedProducer<Context>;
 
 // ----------------------------------------------------------------------------------------------
+
+impl Context {
+    fn of(away: &Arc<Away>) -> Self {
+        Self {
+            away: away.clone(),
+            lost: AtomicBool::default(),
+        }
+    }
+
+    /// None of its brokers answers.
+    pub(crate) fn loses(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has lost all its brokers since this was asked last.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
+    }
+}
 
 impl Known {
     /// Whether the client can be used for this topic, which it knows from now on.
@@ -59,7 +89,7 @@ impl Known {
 /// For topics and positions.
 pub(crate) fn admin(options: &KafkaOptions) -> Result<Admin, OptionsError> {
     let mut config = common(options);
-    // The crate never takes log lines of this client from their queue. The other clients say the same of the brokers.
+    // The crate takes nothing of this client from its queue. The other clients say the same of the brokers.
     config.set_log_level(RDKafkaLogLevel::Emerg);
     config.create_with_context(Context::default()).map_err(wrong)
 }
@@ -90,9 +120,7 @@ pub(crate) fn producer(
             .set("transactional.id", id)
             .set("transaction.timeout.ms", millis(limits::KAFKA_TRANSACTION));
     }
-    config
-        .create_with_context(Context { away: away.clone() })
-        .map_err(wrong)
+    config.create_with_context(Context::of(away)).map_err(wrong)
 }
 
 /// Sees what is committed; `wait` is how long the broker may hold back an answer without records.
@@ -130,6 +158,14 @@ pub(crate) fn groups(options: &KafkaOptions) -> Result<Arc<Consumer>, OptionsErr
         .create_with_context(Context::default())
         .map(Arc::new)
         .map_err(wrong)
+}
+
+/// Takes log lines and errors of a client from its queue. Nothing else is in there: what it fetches is in others.
+pub(crate) fn listen(client: &Consumer) {
+    while has_said(client) {
+        // The context has written it down.
+        client.poll(Duration::ZERO);
+    }
 }
 
 fn common(options: &KafkaOptions) -> ClientConfig {
@@ -193,6 +229,9 @@ impl ClientContext for Context {
         let code = code(&error);
         self.away.hint(code);
         self.away.refused.hint(code, reason);
+        if code == Code::AllBrokersDown {
+            self.loses();
+        }
         tracing::warn!(target: "librdkafka", %error, "{reason}");
     }
 }
@@ -208,6 +247,9 @@ impl ProducerContext for Context {
             Err((error, _)) => {
                 let code = code(error);
                 self.away.hint(code);
+                if code == Code::MessageTimedOut {
+                    self.loses();
+                }
                 Err(code)
             }
         });

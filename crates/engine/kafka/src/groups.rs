@@ -5,7 +5,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -121,8 +121,6 @@ impl GroupClient {
         loop {
             let client = self.client()?;
             let answer = ask(&AdminHandle::Groups(client.clone()));
-            // Log lines and errors, which the context has written down.
-            while client.poll(Duration::ZERO).is_some() {}
             match answer {
                 Err(Code::CoordinatorLoadInProgress | Code::CoordinatorNotAvailable | Code::NotCoordinator)
                     if Instant::now() < deadline =>
@@ -138,6 +136,14 @@ impl GroupClient {
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    /// See [`client::listen`].
+    pub(crate) fn listen(&self) {
+        let client = self.lock().clone();
+        if let Some(client) = client {
+            client::listen(&client);
         }
     }
 

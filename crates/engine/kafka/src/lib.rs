@@ -15,10 +15,11 @@
 //! | `append.rs` | single records: an idempotent producer; admission |
 //! | `refusal.rs` | Kafka does not let this client in, and why |
 //! | `away.rs` | Kafka is away: nobody waits for what will not come |
+//! | `pulse.rs` | whether Kafka answers at all |
 //! | `batch.rs` | several records, all or none: a transactional producer |
 //! | `read.rs` | one read: partitions fetched up to an end |
 //! | `readers.rs` | the clients that read, and what each goes on with |
-//! | `follow.rs` | followers, and the watch over the topics they follow |
+//! | `follow/` | followers, and the watch over the topics they follow |
 //! | `pool.rs` | the threads that wait for Kafka |
 //! | `native/` | what the safe crate does not wrap |
 //!
@@ -47,6 +48,7 @@ mod native;
 mod options;
 mod plain;
 mod pool;
+mod pulse;
 mod read;
 mod readers;
 mod record;

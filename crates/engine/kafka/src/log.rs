@@ -25,6 +25,7 @@ use crate::{
     follow::Follows,
     native::TopicInfo,
     pool::Pool,
+    pulse::Pulse,
     readers::Readers,
 };
 
@@ -37,6 +38,7 @@ pub struct KafkaLog {
     known: Mutex<HashSet<Topic>>,
     admission: Arc<Admission>,
     away: Arc<Away>,
+    pulse: Arc<Pulse>,
     producer: Arc<Producer>,
     batches: Batches,
     follows: Follows,
@@ -54,12 +56,20 @@ impl KafkaLog {
         let readers = Readers::new(options, topics.clone(), limits::KAFKA_THREADS)?;
         let readers = Arc::new(readers);
         let producer = Arc::new(client::producer(options, &away, None)?);
+        let pulse = Arc::new(Pulse::new(options)?);
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),
             batches: Batches::start(options.clone(), away.clone(), topics.clone()),
             away,
-            follows: Follows::start(options.clone(), topics.clone(), readers.clone(), producer.clone()),
+            follows: Follows::start(
+                options.clone(),
+                topics.clone(),
+                readers.clone(),
+                producer.clone(),
+                pulse.clone(),
+            ),
+            pulse,
             producer,
             pool: Arc::new(Pool::start(limits::KAFKA_THREADS)),
             readers,
@@ -279,8 +289,8 @@ impl Log for KafkaLog {
     }
 
     async fn probe(&self) -> Result<(), Unavailable> {
-        let topics = self.topics.clone();
-        let probe = self.pool.run(move || topics.probe(limits::ENGINE_PROBE));
+        let pulse = self.pulse.clone();
+        let probe = self.pool.run(move || pulse.check(limits::ENGINE_PROBE));
         let answer = tokio::time::timeout(limits::ENGINE_PROBE, probe).await;
         answer.unwrap_or_else(|_| Err(Unavailable("Kafka does not answer".to_owned())))?
     }

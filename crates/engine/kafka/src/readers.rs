@@ -9,9 +9,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use rdkafka::consumer::Consumer as _;
 use sockeye_limits as limits;
 use sockeye_log::{Batch, Incarnation, Position, ReadError, ReadLimit, Topic, Unavailable};
 
@@ -95,10 +96,17 @@ impl Readers {
             if reader.used.elapsed() > limits::KAFKA_READ_ON {
                 ended.extend(reader.reach.take());
             }
-            reader.poll();
+            client::listen(&reader.client);
         }
         // Ending takes time, for which no other reader waits.
         drop(ended);
+    }
+
+    /// Whether one has lost all brokers since this was asked last.
+    pub(crate) fn have_lost(&self) -> bool {
+        let lost = |reader: &Reader| reader.client.context().has_lost();
+        // Each is asked: what it says is taken.
+        self.lock().iter().filter(|reader| lost(reader)).count() > 0
     }
 
     /// See [`remind`].
@@ -130,10 +138,13 @@ impl Reader {
             drop(reach);
         }
         self.used = Instant::now();
-        self.poll();
+        client::listen(&self.client);
         match read {
             Ok(batch) => Ok(batch),
-            Err(ReadFailed::Unavailable(why)) => Err(why.into()),
+            Err(ReadFailed::Unavailable(why)) => {
+                self.client.context().loses();
+                Err(why.into())
+            }
             Err(ReadFailed::Changed) => {
                 all.topics.bounds(topic)?.locate(from)?;
                 Err(Unavailable("the topic changed while it was read".to_owned()).into())
@@ -174,10 +185,5 @@ impl Reader {
             self.known.admits(name, incarnation);
         }
         Ok(())
-    }
-
-    /// Takes log lines and errors, which the context has written down.
-    fn poll(&self) {
-        while self.client.poll(Duration::ZERO).is_some() {}
     }
 }

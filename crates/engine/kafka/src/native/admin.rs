@@ -208,20 +208,6 @@ impl AdminHandle {
         codes.into_iter().try_for_each(checked)
     }
 
-    /// Whether a broker answers.
-    pub(crate) fn probe(&self, time: Duration) -> Result<(), RDKafkaErrorCode> {
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER,
-            time,
-            |_| Ok(()),
-            |client, options, queue| {
-                // SAFETY: all three live during the call.
-                unsafe { rd::rd_kafka_DescribeCluster(client, options, queue) }
-            },
-        )?;
-        Ok(())
-    }
-
     /// Makes options and a queue for the answer, calls, and waits for the answer.
     pub(super) fn ask(
         &self,
@@ -231,10 +217,10 @@ impl AdminHandle {
         call: impl FnOnce(*mut rd::rd_kafka_t, *mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
     ) -> Result<Owned<rd::rd_kafka_event_t>, RDKafkaErrorCode> {
         let millis = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
-        let (client, most) = match self {
-            Self::Topics(admin) => (admin.inner().native_ptr(), millis),
+        let (client, context, most) = match self {
+            Self::Topics(admin) => (admin.inner().native_ptr(), admin.inner().context(), millis),
             // See `GroupClient`: it is given up here, and never by librdkafka.
-            Self::Groups(consumer) => (consumer.client().native_ptr(), LONGEST),
+            Self::Groups(consumer) => (consumer.client().native_ptr(), consumer.context(), LONGEST),
         };
         // SAFETY: the client lives as long as `self`. Queue and options are ours; an answer that comes after the queue is
         // gone is dropped by librdkafka. A time that is out of range is refused without touching the (absent) text buffer.
@@ -258,15 +244,20 @@ impl AdminHandle {
             call(client, options.object, queue.object);
             // librdkafka itself ends the call after that time; a little later it is given up here.
             let event = rd::rd_kafka_queue_poll(queue.object, millis.saturating_add(1_000));
-            if event.is_null() {
-                return Err(RDKafkaErrorCode::OperationTimedOut);
-            }
             let event = Owned {
                 object: event,
                 destroy: rd::rd_kafka_event_destroy,
             };
-            checked(rd::rd_kafka_event_error(event.object))?;
-            Ok(event)
+            let answer = if event.object.is_null() {
+                Err(RDKafkaErrorCode::OperationTimedOut)
+            } else {
+                checked(rd::rd_kafka_event_error(event.object))
+            };
+            if answer == Err(RDKafkaErrorCode::OperationTimedOut) {
+                // Such a client says nothing by itself (`AdminClient` of the crate enables no events).
+                context.loses();
+            }
+            answer.map(|()| event)
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Followers, and the watch over the topics they follow.
 //!
 //! A client of librdkafka reads a partition at most once, but any number of topics: followers of different topics share a
-//! client, a second follower of a topic is given another. One thread, the watch, takes the clients' log lines, ends what
-//! followers leave, and looks whether topics are still the same and have new partitions.
+//! client, a second follower of a topic is given another. One thread, the [watch](watch::watch), takes the clients' log lines, ends
+//! what followers leave, and looks whether topics are still the same and have new partitions.
+
+mod outage;
+mod watch;
 
 use std::{
     collections::BTreeMap,
-    mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,10 +24,11 @@ use sockeye_log::{Batch, Follow, Incarnation, Position, ReadError, Topic, Unavai
 
 use crate::{
     KafkaOptions,
-    admin::{Topics, incarnation, unavailable},
+    admin::{Topics, unavailable},
     client::{self, Consumer, Known, Producer},
-    native::{Fetched, Queue, TopicHandle, remind},
+    native::{Fetched, Queue, TopicHandle},
     pool::Pool,
+    pulse::Pulse,
     read::is_gone,
     readers::Readers,
     record::Reading,
@@ -44,6 +47,7 @@ struct Shared {
     readers: Arc<Readers>,
     /// Reminded of the brokers, as all clients that live long.
     producer: Arc<Producer>,
+    pulse: Arc<Pulse>,
     state: Mutex<State>,
     /// Told of what the watch is to do.
     work: Condvar,
@@ -92,26 +96,30 @@ pub(crate) struct KafkaFollow {
     suspect: bool,
 }
 
-/// Looks after an outage until clients are no longer reminded of the brokers.
-const REMINDERS: u32 = 3;
-
 // ----------------------------------------------------------------------------------------------
 
 impl Follows {
-    pub(crate) fn start(options: KafkaOptions, topics: Topics, readers: Arc<Readers>, producer: Arc<Producer>) -> Self {
+    pub(crate) fn start(
+        options: KafkaOptions,
+        topics: Topics,
+        readers: Arc<Readers>,
+        producer: Arc<Producer>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
         let state = Mutex::default();
         let shared = Arc::new(Shared {
             options,
             topics,
             readers,
             producer,
+            pulse,
             state,
             work: Condvar::new(),
         });
         let watched = shared.clone();
         let watch = thread::Builder::new()
             .name("kafka-watch".to_owned())
-            .spawn(move || watched.watch());
+            .spawn(move || watch::watch(&watched));
         Self {
             shared,
             watch: Some(watch.expect("a thread can be started")),
@@ -226,102 +234,6 @@ impl Shared {
         });
         Ok(client)
     }
-
-    /// What the watch does until the engine ends.
-    fn watch(&self) {
-        let mut looked = Instant::now();
-        let mut reminders = 0;
-        loop {
-            let mut state = self.lock();
-            if state.left.is_empty() && !state.look && !state.ended {
-                state = self
-                    .work
-                    .wait_timeout(state, limits::KAFKA_WATCH)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
-            }
-            if state.ended {
-                return;
-            }
-            let left = mem::take(&mut state.left);
-            let look = mem::take(&mut state.look) || looked.elapsed() >= limits::KAFKA_TOPIC_CHECK;
-            let ending: Vec<_> = left
-                .iter()
-                .filter_map(|number| state.followed.get(number).cloned())
-                .collect();
-            let clients: Vec<_> = state.clients.iter().map(|client| client.consumer.clone()).collect();
-            drop(state);
-
-            for followed in ending {
-                followed.end();
-            }
-            let mut state = self.lock();
-            for number in left {
-                state.followed.remove(&number);
-            }
-            drop(state);
-            for client in &clients {
-                // Events that are left are log lines and errors; the context has written them down.
-                while client.poll(Duration::ZERO).is_some() {}
-            }
-            self.readers.rest();
-            if look {
-                // Kafka may answer one client while another one has yet to ask, and to forget all brokers.
-                reminders = if self.look() {
-                    u32::saturating_sub(reminders, 1)
-                } else {
-                    REMINDERS
-                };
-                if reminders > 0 {
-                    self.remind(&clients);
-                }
-                looked = Instant::now();
-            }
-        }
-    }
-
-    /// See [`remind`].
-    fn remind(&self, clients: &[Arc<Consumer>]) {
-        let brokers = &self.options.bootstrap;
-        self.topics.remind(brokers);
-        self.readers.remind(brokers);
-        remind(&*self.producer, brokers);
-        for client in clients {
-            remind(&**client, brokers);
-        }
-    }
-
-    /// Whether the topics that are followed are still the same, and have new partitions; whether Kafka answers.
-    fn look(&self) -> bool {
-        // Kafka refuses a question that names a topic twice.
-        let mut by_name = BTreeMap::<String, Vec<Arc<Followed>>>::new();
-        for followed in self.lock().followed.values() {
-            by_name.entry(followed.name.clone()).or_default().push(followed.clone());
-        }
-        if by_name.is_empty() {
-            return self.topics.probe(limits::KAFKA_ANSWER).is_ok();
-        }
-        let by_name: Vec<_> = by_name.into_iter().collect();
-        for some in by_name.chunks(limits::READ_RECORDS) {
-            let names: Vec<&str> = some.iter().map(|(name, _)| name.as_str()).collect();
-            let Ok(infos) = self.topics.describe_all(&names) else {
-                // Of a Kafka that is away librdkafka tells followers nothing: each finds out for itself, and is opened anew later.
-                for followed in by_name.iter().flat_map(|(_, followers)| followers) {
-                    followed.change();
-                }
-                return false;
-            };
-            for ((_, followers), info) in some.iter().zip(infos) {
-                for followed in followers {
-                    match &info {
-                        Some(info) if incarnation(info) == followed.incarnation => followed.grow(&info.partitions),
-                        _ => followed.change(),
-                    }
-                }
-            }
-        }
-        true
-    }
 }
 
 impl Followed {
@@ -332,15 +244,16 @@ impl Followed {
             if partitions.contains(partition) {
                 continue;
             }
-            // The client learns of the partition; else it would at its next regular look, minutes later.
-            let learned = self
-                .queue
-                .client()
-                .fetch_metadata(Some(&self.name), limits::KAFKA_ANSWER);
-            if learned.is_ok() && self.handle.start(*partition, None, &self.queue).is_ok() {
+            // The client learns of the partition; else it would at its next regular look.
+            if self.answers(limits::KAFKA_ANSWER) && self.handle.start(*partition, None, &self.queue).is_ok() {
                 partitions.push(*partition);
             }
         }
+    }
+
+    /// Asks for the topic through the client that follows it; whether Kafka answered within this time.
+    fn answers(&self, time: Duration) -> bool {
+        self.queue.client().fetch_metadata(Some(&self.name), time).is_ok()
     }
 
     fn change(&self) {
