@@ -104,7 +104,6 @@ pub(crate) fn producer(
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("allow.auto.create.topics", "false")
         .set("linger.ms", millis(limits::KAFKA_LINGER))
         .set("message.timeout.ms", millis(limits::KAFKA_DELIVERY))
         // Topics are known to be there before anything is sent: one that is unknown was removed.
@@ -130,7 +129,6 @@ pub(crate) fn consumer(options: &KafkaOptions, wait: Duration) -> Result<Arc<Con
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "error")
         .set("auto.commit.enable", "false")
-        .set("allow.auto.create.topics", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", millis(wait))
         .set("fetch.error.backoff.ms", millis(limits::KAFKA_FETCH_WAIT))
@@ -180,6 +178,8 @@ fn common(options: &KafkaOptions) -> ClientConfig {
         let token = unsecured_token(config.get("sasl.oauthbearer.config").unwrap_or_default());
         config.set("sasl.oauthbearer.config", token);
     }
+    // Who asks for a topic that was removed would make it again.
+    config.set("allow.auto.create.topics", "false");
     // A broker that comes back is used again soon.
     config.set("reconnect.backoff.max.ms", "1000");
     // A partition that had no leader when librdkafka asked (a broker that stood still and comes back) is not asked for again before

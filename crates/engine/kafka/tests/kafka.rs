@@ -343,3 +343,25 @@ async fn an_append_never_makes_a_topic() {
     }
     assert_eq!(log.span(&topic).await, Err(ReadError::NoTopic(topic.clone())));
 }
+
+/// The broker makes topics for whoever asks for them, if they let it; the watch asks for what is followed.
+#[tokio::test]
+async fn a_topic_that_is_removed_while_it_is_followed_stays_removed() {
+    let Some(kafka) = kafka::shared().unwrap() else { return };
+    let (log, topic) = engine(kafka, 1, "unfollowed").await;
+    let end = log.span(&topic).await.unwrap().end;
+    let mut follower = log.follow(&topic, &end).await.unwrap();
+    let other: AdminClient<DefaultClientContext> = client(kafka).create().unwrap();
+    let name = "events-unfollowed";
+    other.delete_topics(&[name], &AdminOptions::new()).await.unwrap()[0]
+        .as_ref()
+        .unwrap();
+
+    let told = tokio::time::timeout(PATIENCE, follower.next())
+        .await
+        .expect("it is told");
+    assert!(matches!(told, Err(ReadError::NoTopic(_))), "{told:?}");
+    let consumer: BaseConsumer = client(kafka).create().unwrap();
+    let topics = consumer.fetch_metadata(None, PATIENCE).unwrap();
+    assert!(topics.topics().iter().all(|topic| topic.name() != name));
+}
