@@ -49,8 +49,7 @@ const MARK: (&str, &str) = ("delete.retention.ms", "7625393");
 // ----------------------------------------------------------------------------------------------
 
 impl Topics {
-    pub(crate) fn new(admin: Admin, options: &KafkaOptions) -> Result<Self, OptionsError> {
-        let admin = Arc::new(admin);
+    pub(crate) fn new(admin: Arc<Admin>, options: &KafkaOptions) -> Result<Self, OptionsError> {
         Ok(Self {
             names: Arc::new(Names::new(options.topics.as_deref())?),
             plain: options.plain.clone().map(Arc::new),

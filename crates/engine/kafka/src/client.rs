@@ -87,11 +87,14 @@ impl Known {
 }
 
 /// For topics and positions.
-pub(crate) fn admin(options: &KafkaOptions) -> Result<Admin, OptionsError> {
+pub(crate) fn admin(options: &KafkaOptions) -> Result<Arc<Admin>, OptionsError> {
     let mut config = common(options);
     // The crate takes nothing of this client from its queue. The other clients say the same of the brokers.
     config.set_log_level(RDKafkaLogLevel::Emerg);
-    config.create_with_context(Context::default()).map_err(wrong)
+    config
+        .create_with_context(Context::default())
+        .map(Arc::new)
+        .map_err(wrong)
 }
 
 /// Acknowledged by all in-sync replicas, each record stored once and in order. With an id: in transactions.

@@ -2,11 +2,7 @@
 //! (DESIGN.md, several nodes; names in `topic_name.rs`). The truth about a group is in the registry; this is what shows it, and
 //! what a group is adopted from that only Kafka knows.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::Instant,
-};
+use std::{thread, time::Instant};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use sockeye_limits as limits;
@@ -17,18 +13,16 @@ use crate::{
     admin::{Topics, is_unknown_topic, unavailable},
     client::{self, Consumer},
     native::AdminHandle,
+    renewable::Renewable,
 };
 
-/// The client that asks about groups, made when it is first needed.
+/// The client that asks about groups.
 ///
 /// One that was asked and does not answer is given up as a whole. librdkafka 2.12 must never itself end a question about a group
 /// that waits for a broker: when the broker is back it goes on with what it has freed, and the process ends with an assertion
 /// (`rd_kafka_admin_coord_request` says so to `rd_kafka_coord_req`, which answers once more; met by `tests/kafka_faults` of the
 /// command line).
-pub(crate) struct GroupClient {
-    options: KafkaOptions,
-    client: Mutex<Option<Arc<Consumer>>>,
-}
+pub(crate) struct GroupClient(Renewable<Consumer>);
 
 // ----------------------------------------------------------------------------------------------
 
@@ -108,10 +102,7 @@ impl Topics {
 
 impl GroupClient {
     pub(crate) fn new(options: &KafkaOptions) -> Self {
-        Self {
-            options: options.clone(),
-            client: Mutex::default(),
-        }
+        Self(Renewable::new(options, client::groups))
     }
 
     /// Asks, again while the groups move to another broker.
@@ -119,7 +110,7 @@ impl GroupClient {
     fn ask<T>(&self, ask: impl Fn(&AdminHandle) -> Result<T, Code>) -> Result<T, Code> {
         let deadline = Instant::now() + limits::KAFKA_ANSWER;
         loop {
-            let client = self.client()?;
+            let client = self.0.get()?;
             let answer = ask(&AdminHandle::Groups(client.clone()));
             match answer {
                 Err(Code::CoordinatorLoadInProgress | Code::CoordinatorNotAvailable | Code::NotCoordinator)
@@ -128,10 +119,7 @@ impl GroupClient {
                     thread::sleep(limits::KAFKA_AGAIN);
                 }
                 Err(Code::OperationTimedOut) => {
-                    let mut current = self.lock();
-                    if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &client)) {
-                        *current = None;
-                    }
+                    self.0.give_up(&client);
                     return Err(Code::OperationTimedOut);
                 }
                 answer => return answer,
@@ -141,26 +129,9 @@ impl GroupClient {
 
     /// See [`client::listen`].
     pub(crate) fn listen(&self) {
-        let client = self.lock().clone();
-        if let Some(client) = client {
+        if let Some(client) = self.0.current() {
             client::listen(&client);
         }
-    }
-
-    fn client(&self) -> Result<Arc<Consumer>, Code> {
-        let mut current = self.lock();
-        if let Some(client) = &*current {
-            return Ok(client.clone());
-        }
-        let client = client::groups(&self.options).map_err(|error| {
-            tracing::error!(%error, "no client for groups");
-            Code::InvalidConfig
-        })?;
-        Ok(current.insert(client).clone())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Consumer>>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

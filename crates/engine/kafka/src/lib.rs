@@ -15,6 +15,7 @@
 //! | `append.rs` | single records: an idempotent producer; admission |
 //! | `refusal.rs` | Kafka does not let this client in, and why |
 //! | `away.rs` | Kafka is away: nobody waits for what will not come |
+//! | `renewable.rs` | a client that may be given up |
 //! | `pulse.rs` | whether Kafka answers at all |
 //! | `batch.rs` | several records, all or none: a transactional producer |
 //! | `read.rs` | one read: partitions fetched up to an end |
@@ -53,6 +54,7 @@ mod read;
 mod readers;
 mod record;
 mod refusal;
+mod renewable;
 mod topic_name;
 
 pub use log::KafkaLog;

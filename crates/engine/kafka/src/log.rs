@@ -56,7 +56,7 @@ impl KafkaLog {
         let readers = Readers::new(options, topics.clone(), limits::KAFKA_THREADS)?;
         let readers = Arc::new(readers);
         let producer = Arc::new(client::producer(options, &away, None)?);
-        let pulse = Arc::new(Pulse::new(options)?);
+        let pulse = Arc::new(Pulse::new(options));
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),

@@ -294,21 +294,26 @@ async fn a_topic_is_kept_as_long_as_was_asked() {
         bytes: 64 << 20,
     };
     log.create_topic(&topic, retention).await.unwrap();
-    let resource = ResourceSpecifier::Topic("events-kept");
-    let mut configs = admin.describe_configs(&[resource], &AdminOptions::new()).await.unwrap();
-    let config = configs.remove(0).unwrap();
-    let check = |name: &str, expected: &str| {
-        assert_eq!(
-            config.get(name).and_then(|entry| entry.value.as_deref()),
-            Some(expected),
-            "{name}"
-        );
-    };
-    check("retention.ms", "28800000");
-    check("retention.bytes", &(32 << 20).to_string());
-    check("segment.ms", "3600000");
-    check("segment.bytes", &(4 << 20).to_string());
-    check("message.timestamp.type", "LogAppendTime");
+    let expected = [
+        ("retention.ms", "28800000".to_owned()),
+        ("retention.bytes", (32 << 20).to_string()),
+        ("segment.ms", "3600000".to_owned()),
+        ("segment.bytes", (4 << 20).to_string()),
+        ("message.timestamp.type", "LogAppendTime".to_owned()),
+    ];
+    // What the controller has changed the broker tells a moment later.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let resource = ResourceSpecifier::Topic("events-kept");
+        let mut configs = admin.describe_configs(&[resource], &AdminOptions::new()).await.unwrap();
+        let config = configs.remove(0).unwrap();
+        let told = |name| config.get(name).and_then(|entry| entry.value.clone()).unwrap();
+        let told = expected.clone().map(|(name, _)| (name, told(name)));
+        if told == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{told:?}");
+    }
 }
 
 #[tokio::test]

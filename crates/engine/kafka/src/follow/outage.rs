@@ -1,10 +1,13 @@
 //! What the watch knows of Kafka, and when its clients are told of the brokers again.
 //!
-//! An outage begins when a client says that all brokers are lost, or has no answer; it ends when the one that does not forget them has
-//! ([`Pulse`](crate::pulse::Pulse)). Then all others are [reminded](crate::native::remind), and once more with the next looks: Kafka may
+//! An outage begins when a client says that all brokers are lost, or has no answer; it ends when
+//! [`Pulse`](crate::pulse::Pulse) has one. Then all others are [reminded](crate::native::remind), and once more with the next looks: Kafka may
 //! answer one while another has yet to ask, and to forget.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use sockeye_limits as limits;
 
@@ -12,6 +15,8 @@ use sockeye_limits as limits;
 #[derive(Debug)]
 pub(super) struct Outage {
     is_on: bool,
+    /// Kafka was asked, and has not answered.
+    is_away: bool,
     /// Kafka is not asked again before.
     not_before: Instant,
     /// Between two questions. What a client is told again it keeps for as long as it lives: less often where it does not help.
@@ -28,6 +33,7 @@ impl Outage {
     pub(super) fn none(now: Instant) -> Self {
         Self {
             is_on: false,
+            is_away: false,
             not_before: now,
             pause: limits::KAFKA_AWAY_LOOK,
             reminders: 0,
@@ -48,17 +54,19 @@ impl Outage {
         self.is_on && now >= self.not_before
     }
 
-    /// It has not answered.
-    pub(super) fn goes_on(&mut self, now: Instant) {
+    /// It has not answered; whether that is news.
+    pub(super) fn goes_on(&mut self, now: Instant) -> bool {
         self.not_before = now + limits::KAFKA_AWAY_LOOK;
+        !mem::replace(&mut self.is_away, true)
     }
 
-    /// It has: all clients are to be reminded.
-    pub(super) fn ends(&mut self, now: Instant) {
+    /// It has: all clients are to be reminded. Whether it had not before.
+    pub(super) fn ends(&mut self, now: Instant) -> bool {
         self.is_on = false;
         self.not_before = now + self.pause;
         self.pause = (2 * self.pause).min(limits::KAFKA_REMIND);
         self.reminders = REMINDERS;
+        mem::take(&mut self.is_away)
     }
 
     /// Whether to remind once more, behind a look that went well.
@@ -83,11 +91,12 @@ mod tests {
         assert!(!outage.is_time(now) && !outage.reminds());
         outage.begins();
         assert!(outage.is_time(now));
-        outage.goes_on(now);
+        assert!(outage.goes_on(now));
         assert!(!outage.is_time(now));
         let later = now + limits::KAFKA_AWAY_LOOK;
         assert!(outage.is_time(later));
-        outage.ends(later);
+        assert!(!outage.goes_on(later), "it is known");
+        assert!(outage.ends(later));
         assert!(!outage.is_on());
         let reminded: Vec<bool> = (0..5).map(|_| outage.reminds()).collect();
         assert_eq!(reminded, [true, true, true, false, false]);
@@ -103,7 +112,7 @@ mod tests {
             let now = begin + Duration::from_secs(second);
             outage.begins();
             if outage.is_time(now) {
-                outage.ends(now);
+                assert!(!outage.ends(now), "nobody need know");
                 reminded += 1;
             }
         }

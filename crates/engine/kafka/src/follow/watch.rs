@@ -9,6 +9,7 @@ use std::{
 
 use rdkafka::{consumer::Consumer as _, producer::Producer as _};
 use sockeye_limits as limits;
+use sockeye_log::Unavailable;
 
 use super::{Client, Followed, Shared, outage::Outage};
 use crate::{
@@ -43,17 +44,26 @@ pub(super) fn watch(shared: &Shared) {
             outage.begins();
         }
         if outage.is_time(Instant::now()) {
-            if shared.pulse.check(limits::ENGINE_PROBE).is_ok() {
-                outage.ends(Instant::now());
-                shared.remind(&clients);
-                look = true;
-            } else {
-                outage.goes_on(Instant::now());
-                shared.change_all();
+            match shared.pulse.check(limits::ENGINE_PROBE) {
+                Ok(()) => {
+                    if outage.ends(Instant::now()) {
+                        tracing::info!("Kafka answers again");
+                    }
+                    tracing::debug!("clients of Kafka are told of its addresses again");
+                    shared.remind(&clients);
+                    look = true;
+                }
+                Err(Unavailable(why)) => {
+                    if outage.goes_on(Instant::now()) {
+                        tracing::warn!(why, "Kafka does not answer");
+                    }
+                    shared.change_all();
+                }
             }
         }
         if look && !outage.is_on() {
             if !(shared.all_answer() && shared.look()) {
+                tracing::debug!("a client of Kafka has no answer");
                 outage.begins();
             } else if outage.reminds() {
                 shared.remind(&clients);
