@@ -235,7 +235,8 @@ impl ClientContext for Context {
         if code == Code::AllBrokersDown {
             self.loses();
         }
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
+        // It has written a log line of what is wrong with a broker; of all brokers the watch tells.
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
     }
 }
 
