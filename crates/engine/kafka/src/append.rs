@@ -14,6 +14,7 @@ use crate::{
     admin::{is_unknown_topic, unavailable},
     client::Producer,
     record,
+    renewable::Renewable,
 };
 
 /// What becomes of a record that was handed to librdkafka.
@@ -65,23 +66,25 @@ pub(crate) struct Permit {
 
 /// Appends one record.
 pub(crate) async fn single(
-    producer: &Producer,
+    producer: &Renewable<Producer>,
     permit: Permit,
     topic: &Topic,
     name: &str,
     record: &NewRecord,
 ) -> Result<(), AppendError> {
     let (answer, answered) = oneshot::channel();
-    send(
-        producer,
-        name,
-        record,
-        Delivery::Single {
-            _permit: permit,
-            answer,
-        },
-    )
-    .map_err(|code| append_error(topic, code))?;
+    let delivery = Delivery::Single {
+        _permit: permit,
+        answer,
+    };
+    let client = producer.get().map_err(|code| append_error(topic, code))?;
+    send(&client, name, record, delivery).map_err(|code| {
+        if code == Code::Fatal {
+            // It has met what it cannot make good, as a broker that has lost records, and takes none any more.
+            producer.give_up(&client);
+        }
+        append_error(topic, code)
+    })?;
     match answered.await {
         Ok(None) => Ok(()),
         Ok(Some(code)) => Err(append_error(topic, code)),

@@ -102,7 +102,8 @@ impl Topics {
 
 impl GroupClient {
     pub(crate) fn new(options: &KafkaOptions) -> Self {
-        Self(Renewable::new(options, client::groups))
+        let options = options.clone();
+        Self(Renewable::new(move || client::groups(&options)))
     }
 
     /// Asks, again while the groups move to another broker.

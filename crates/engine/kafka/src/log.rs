@@ -27,6 +27,7 @@ use crate::{
     pool::Pool,
     pulse::Pulse,
     readers::Readers,
+    renewable::Renewable,
 };
 
 /// The log over Apache Kafka.
@@ -39,7 +40,7 @@ pub struct KafkaLog {
     admission: Arc<Admission>,
     away: Arc<Away>,
     pulse: Arc<Pulse>,
-    producer: Arc<Producer>,
+    producer: Arc<Renewable<Producer>>,
     batches: Batches,
     follows: Follows,
     readers: Arc<Readers>,
@@ -55,8 +56,12 @@ impl KafkaLog {
         let topics = Topics::new(client::admin(options)?, options)?;
         let readers = Readers::new(options, topics.clone(), limits::KAFKA_THREADS)?;
         let readers = Arc::new(readers);
-        let producer = Arc::new(client::producer(options, &away, None)?);
-        let pulse = Arc::new(Pulse::new(options));
+        let producer = {
+            let (options, away) = (options.clone(), away.clone());
+            Renewable::made(move || client::producer(&options, &away, None).map(Arc::new))?
+        };
+        let producer = Arc::new(producer);
+        let pulse = Arc::new(Pulse::new(options)?);
         Ok(Self {
             known: Mutex::default(),
             admission: Arc::default(),

@@ -35,11 +35,10 @@ struct Asker {
 // ----------------------------------------------------------------------------------------------
 
 impl Pulse {
-    pub(crate) fn new(options: &KafkaOptions) -> Self {
-        let asker = Renewable::new(options, Asker::new);
+    pub(crate) fn new(options: &KafkaOptions) -> Result<Self, OptionsError> {
+        let options = options.clone();
         // It begins to connect, which may take a while.
-        asker.get().ok();
-        Self(asker)
+        Renewable::made(move || Asker::new(&options)).map(Self)
     }
 
     /// Whether a broker answers within this time. Blocks.

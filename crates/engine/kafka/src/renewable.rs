@@ -4,24 +4,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use crate::{KafkaOptions, OptionsError};
+use crate::OptionsError;
 
 /// A client that is made when it is first needed, and may be given up: the next call makes another one.
 pub(crate) struct Renewable<C> {
-    options: KafkaOptions,
-    make: fn(&KafkaOptions) -> Result<Arc<C>, OptionsError>,
+    make: Box<dyn Fn() -> Result<Arc<C>, OptionsError> + Send + Sync>,
     client: Mutex<Option<Arc<C>>>,
 }
 
 // ----------------------------------------------------------------------------------------------
 
 impl<C> Renewable<C> {
-    pub(crate) fn new(options: &KafkaOptions, make: fn(&KafkaOptions) -> Result<Arc<C>, OptionsError>) -> Self {
+    pub(crate) fn new(make: impl Fn() -> Result<Arc<C>, OptionsError> + Send + Sync + 'static) -> Self {
         Self {
-            options: options.clone(),
-            make,
+            make: Box::new(make),
             client: Mutex::default(),
         }
+    }
+
+    /// With the first client made now.
+    pub(crate) fn made(
+        make: impl Fn() -> Result<Arc<C>, OptionsError> + Send + Sync + 'static,
+    ) -> Result<Self, OptionsError> {
+        let client = Mutex::new(Some(make()?));
+        Ok(Self {
+            make: Box::new(make),
+            client,
+        })
     }
 
     /// The client.
@@ -30,7 +39,7 @@ impl<C> Renewable<C> {
         if let Some(client) = &*current {
             return Ok(client.clone());
         }
-        let client = (self.make)(&self.options).map_err(|error| {
+        let client = (self.make)().map_err(|error| {
             // The same options have made clients before.
             tracing::error!(%error, "a client of Kafka cannot be made");
             Code::InvalidConfig

@@ -32,6 +32,7 @@ use crate::{
     read::is_gone,
     readers::Readers,
     record::Reading,
+    renewable::Renewable,
 };
 
 /// All followers.
@@ -46,7 +47,7 @@ struct Shared {
     /// Told to give up what nobody reads on.
     readers: Arc<Readers>,
     /// Reminded of the brokers, as all clients that live long.
-    producer: Arc<Producer>,
+    producer: Arc<Renewable<Producer>>,
     pulse: Arc<Pulse>,
     state: Mutex<State>,
     /// Told of what the watch is to do.
@@ -103,7 +104,7 @@ impl Follows {
         options: KafkaOptions,
         topics: Topics,
         readers: Arc<Readers>,
-        producer: Arc<Producer>,
+        producer: Arc<Renewable<Producer>>,
         pulse: Arc<Pulse>,
     ) -> Self {
         let state = Mutex::default();

@@ -110,7 +110,10 @@ impl Shared {
     /// Whether a client has lost all brokers since it was asked last.
     fn has_lost(&self, clients: &[Arc<Consumer>]) -> bool {
         // Each is asked: what it says is taken.
-        let mut lost = self.producer.context().has_lost() | self.topics.has_lost() | self.readers.have_lost();
+        let mut lost = self.topics.has_lost() | self.readers.have_lost();
+        if let Some(producer) = self.producer.current() {
+            lost |= producer.context().has_lost();
+        }
         for client in clients {
             lost |= client.context().has_lost();
         }
@@ -139,7 +142,9 @@ impl Shared {
         let brokers = &self.options.bootstrap;
         self.topics.remind(brokers);
         self.readers.remind(brokers);
-        remind(&*self.producer, brokers);
+        if let Some(producer) = self.producer.current() {
+            remind(&*producer, brokers);
+        }
         for client in clients {
             remind(&**client, brokers);
         }

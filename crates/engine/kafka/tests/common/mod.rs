@@ -1,6 +1,8 @@
 //! Engines, records and followers that the tests use.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod proxy;
+
 use std::time::Duration;
 
 use bytes::Bytes;
