@@ -1,8 +1,8 @@
 //! What the watch knows of Kafka, and when its clients are told of the brokers again.
 //!
-//! An outage begins when a client says that all brokers are lost, or has no answer; it ends when
-//! [`Pulse`](crate::pulse::Pulse) has one. Then all others are [reminded](crate::native::remind), and once more with the next looks: Kafka may
-//! answer one while another has yet to ask, and to forget.
+//! An outage begins when a client says that all brokers are lost, or has no answer; it ends when [`Pulse`](crate::pulse::Pulse) has
+//! one. Then all others are [reminded](crate::native::remind), and again with the next looks: Kafka may answer one while another has
+//! yet to ask, and to forget.
 
 use std::{
     mem,
@@ -25,6 +25,7 @@ pub(super) struct Outage {
     reminders: u32,
 }
 
+/// Looks behind an outage with which clients are reminded: who has forgotten since is met by then.
 const REMINDERS: u32 = 3;
 
 // ----------------------------------------------------------------------------------------------
