@@ -353,6 +353,8 @@ pub const KAFKA_READ_PARTITIONS: usize = 16;
 pub const KAFKA_FETCH_AHEAD: usize = MIB;
 /// Between two looks at the topics that are followed: whether they are still the same, and have new partitions.
 pub const KAFKA_TOPIC_CHECK: Duration = Duration::from_secs(5);
+/// The same while Kafka has just come back: for some seconds it may tell clients what makes them stand still.
+pub const KAFKA_BACK_CHECK: Duration = Duration::from_secs(1);
 /// Followers of one topic at a time: each beyond the first needs a client of its own, with threads and connections. A node
 /// follows a topic once, however many clients it serves.
 pub const KAFKA_FOLLOWERS_OF_TOPIC: usize = 32;

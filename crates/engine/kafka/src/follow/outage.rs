@@ -26,7 +26,7 @@ pub(super) struct Outage {
 }
 
 /// Looks behind an outage with which clients are reminded: who has forgotten since is met by then.
-const REMINDERS: u32 = 3;
+const REMINDERS: u32 = 5;
 
 // ----------------------------------------------------------------------------------------------
 
@@ -70,6 +70,15 @@ impl Outage {
         mem::take(&mut self.is_away)
     }
 
+    /// Between two looks at the topics; also the time in which a client is met that has forgotten the brokers.
+    pub(super) fn between_looks(&self) -> Duration {
+        if self.reminders > 0 {
+            limits::KAFKA_BACK_CHECK
+        } else {
+            limits::KAFKA_TOPIC_CHECK
+        }
+    }
+
     /// Whether to remind once more, behind a look that went well.
     pub(super) fn reminds(&mut self) -> bool {
         if self.reminders == 0 {
@@ -99,8 +108,12 @@ mod tests {
         assert!(!outage.goes_on(later), "it is known");
         assert!(outage.ends(later));
         assert!(!outage.is_on());
-        let reminded: Vec<bool> = (0..5).map(|_| outage.reminds()).collect();
-        assert_eq!(reminded, [true, true, true, false, false]);
+        for _ in 0..REMINDERS {
+            assert_eq!(outage.between_looks(), limits::KAFKA_BACK_CHECK);
+            assert!(outage.reminds());
+        }
+        assert_eq!(outage.between_looks(), limits::KAFKA_TOPIC_CHECK);
+        assert!(!outage.reminds());
     }
 
     /// Addresses of which only the first can be reached: Kafka answers, and clients lose it again and again.

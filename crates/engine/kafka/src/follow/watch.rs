@@ -33,7 +33,7 @@ pub(super) fn watch(shared: &Shared) {
     let mut looked = Instant::now();
     let mut outage = Outage::none(looked);
     while let Some(Turn { clients, mut look }) = shared.wait() {
-        look |= looked.elapsed() >= limits::KAFKA_TOPIC_CHECK;
+        look |= looked.elapsed() >= outage.between_looks();
         for client in &clients {
             client::listen(client);
         }
